@@ -1,0 +1,42 @@
+# make demo: builds Sealgate and shows the whole story on this machine; needs Go alone.
+# make test: runs everything, real servers and clients included; installs what it needs.
+.PHONY: build demo test check race fuzz bench lint clients clean
+export CGO_ENABLED ?= 0
+GO   ?= go
+LINT := $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+FUZZ ?= 20s
+
+build:
+	$(GO) build -trimpath -o bin/ ./cmd/...
+
+demo: build
+	bin/sealgate demo
+
+test: build
+	$(GO) test -timeout 20m ./...
+
+# Formatting, vet, lint and the floors: a minute, no server, no network once golangci-lint is built.
+check: lint
+	$(GO) vet ./... && $(GO) test -run 'TestFloors|TestLayout|TestStyle' ./testenv
+
+lint:
+	$(LINT) run
+
+# First every package by itself, then the program, built with the detector, under attack.
+race: export CGO_ENABLED = 1
+race:
+	$(GO) test -race -short -timeout 20m ./...
+	$(GO) test -race -timeout 20m ./testenv/gate ./testenv/attack
+
+fuzz:
+	$(GO) run ./testenv/fuzz $(FUZZ)
+
+bench:
+	$(GO) test -v -run TestBench -count 1 -timeout 30m ./testenv/bench -args -bench
+
+# The unmodified clients alone: curl, boto3, rclone.
+clients: build
+	$(GO) test -count 1 -timeout 20m ./testenv/clients
+
+clean:
+	rm -rf bin tour testenv/bench/out
