@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package envelope
+
+import "io"
+
+// stepper makes a stream piece by piece. Sealing and opening are steppers;
+// pump turns them into readers.
+type stepper interface {
+	// step makes the next piece in dst, which is empty and has room for
+	// unit() bytes, and returns it, or an error: io.EOF at the end. A piece
+	// may be empty.
+	step(dst []byte) ([]byte, error)
+	// unit is the longest piece in bytes.
+	unit() int
+	// direct reports whether the next piece may be made in a caller's own
+	// memory: it is complete, so that none of it needs to be held back.
+	direct() bool
+	// release gives pooled memory back, after the last step.
+	release()
+}
+
+// pump reads from a stepper. It makes pieces in the reader's own memory where
+// that is long enough, so that bulk reads copy nothing.
+type pump struct {
+	st   stepper
+	unit int
+	held *buffer // where pieces are made that are not direct
+	out  []byte  // what of them is still to be delivered
+	err  error   // sticky; set before st is released
+}
+
+func newPump(st stepper) *pump { return &pump{st: st, unit: st.unit()} }
+
+// failed returns a reader that only ever returns err.
+func failed(err error) *pump { return &pump{unit: oneSegment, err: err} }
+
+// Read implements io.Reader.
+func (p *pump) Read(b []byte) (int, error) {
+	if len(b) == 0 {
+		return 0, nil
+	}
+	for {
+		if len(p.out) > 0 {
+			n := copy(b, p.out)
+			p.out = p.out[n:]
+			return n, nil
+		}
+		if p.err != nil {
+			p.drop()
+			return 0, p.err
+		}
+		if n := p.fill(b); n > 0 {
+			return n, nil
+		}
+		if p.err == nil {
+			p.hold()
+		}
+	}
+}
+
+// fill makes as many pieces in b as fit whole, and returns their length.
+func (p *pump) fill(b []byte) int {
+	n := 0
+	for p.err == nil && len(b)-n >= p.unit && p.st.direct() {
+		piece, err := p.st.step(b[n:n:len(b)])
+		n += len(piece)
+		p.end(err)
+	}
+	return n
+}
+
+// hold makes one piece in memory of the pump's own.
+func (p *pump) hold() {
+	if p.held == nil {
+		p.held = getBuffer(oneSegment)
+	}
+	piece, err := p.st.step(p.held.b[:0])
+	p.out = piece
+	p.end(err)
+}
+
+// end notes the end of the stream or its failure.
+func (p *pump) end(err error) {
+	if err != nil {
+		p.err = err
+		p.st.release()
+	}
+}
+
+// drop gives held memory back, once nothing in it is to be delivered.
+func (p *pump) drop() {
+	p.held.put()
+	p.held = nil
+}
+
+// WriteTo implements io.WriterTo: w gets batches that grow from one piece to
+// sixteen, about 1 MiB, so that the first bytes leave early and the rest in
+// few calls. w must not keep what it is given.
+func (p *pump) WriteTo(w io.Writer) (int64, error) {
+	var total int64
+	for pieces := 1; ; pieces = min(2*pieces, 16) {
+		n, err := p.batch(w, pieces)
+		total += int64(n)
+		if err == io.EOF { //nolint:errorlint // Read returns io.EOF itself
+			return total, nil
+		}
+		if err != nil {
+			return total, err
+		}
+	}
+}
+
+// batch writes up to so many pieces at once.
+func (p *pump) batch(w io.Writer, pieces int) (int, error) {
+	buf := getBuffer(int64(pieces * p.unit))
+	defer buf.put()
+	n, err := p.gather(buf.b[:pieces*p.unit])
+	if n == 0 {
+		return 0, err
+	}
+	written, werr := w.Write(buf.b[:n])
+	if werr != nil {
+		return written, werr
+	}
+	return written, err
+}
+
+// gather reads until b is full or the stream ends.
+func (p *pump) gather(b []byte) (n int, err error) {
+	for n < len(b) && err == nil {
+		var got int
+		got, err = p.Read(b[n:])
+		n += got
+	}
+	return n, err
+}
