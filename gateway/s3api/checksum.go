@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package s3api
+
+import (
+	"encoding/base64"
+	"fmt"
+	"strings"
+)
+
+// Algorithm is a checksum algorithm of S3.
+type Algorithm uint8
+
+// The algorithms that are understood, in the order of FORMAT.md's codes.
+const (
+	ChecksumNone Algorithm = iota
+	ChecksumCRC32
+	ChecksumCRC32C
+	ChecksumCRC64NVME
+	ChecksumSHA1
+	ChecksumSHA256
+)
+
+// algorithms holds S3's name and the length of a sum in bytes.
+var algorithms = [...]struct {
+	name string
+	size int
+}{{"", 0}, {"CRC32", 4}, {"CRC32C", 4}, {"CRC64NVME", 8}, {"SHA1", 20}, {"SHA256", 32}}
+
+// String returns S3's name of the algorithm, "" for none.
+func (a Algorithm) String() string {
+	if int(a) < len(algorithms) {
+		return algorithms[a].name
+	}
+	return fmt.Sprintf("Algorithm(%d)", uint8(a))
+}
+
+// Size is the length of a sum in bytes.
+func (a Algorithm) Size() int {
+	if int(a) < len(algorithms) {
+		return algorithms[a].size
+	}
+	return 0
+}
+
+// header is the name of the header or trailer that carries the sum, lower case.
+func (a Algorithm) header() string { return checksumPrefix + strings.ToLower(a.String()) }
+
+const checksumPrefix = "x-amz-checksum-"
+
+// algorithmOf finds an algorithm by S3's name, in any case.
+func algorithmOf(name string) (Algorithm, bool) {
+	for a := ChecksumCRC32; int(a) < len(algorithms); a++ {
+		if strings.EqualFold(name, algorithms[a].name) {
+			return a, true
+		}
+	}
+	return ChecksumNone, false
+}
+
+// Checksum is a sum of an object's plaintext. The zero value is none.
+type Checksum struct {
+	Algorithm Algorithm
+	Sum       []byte // Algorithm.Size() bytes
+}
+
+// Base64 returns the sum as S3 spells it.
+func (c Checksum) Base64() string { return base64.StdEncoding.EncodeToString(c.Sum) }
+
+// parseChecksum reads the value of a checksum header or trailer: canonical
+// base64 of exactly the algorithm's length.
+func parseChecksum(a Algorithm, value string) (Checksum, bool) {
+	sum, err := base64.StdEncoding.Strict().DecodeString(value)
+	if err != nil || len(sum) != a.Size() || strings.ContainsAny(value, "\r\n") {
+		return Checksum{}, false
+	}
+	return Checksum{Algorithm: a, Sum: sum}, true
+}
+
+// Sums is what is known of a payload once it was read to its end.
+type Sums struct {
+	Size      int64 // bytes
+	CRC64NVME [8]byte
+	SHA256    *[32]byte // nil unless the client sent one, in whatever header
+	Client    Checksum  // the client's, verified; zero when it sent none
+	Trailer   bool      // Client came in a trailer
+}

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package s3api turns bytes into S3 operations and back: it is the one place
+// that knows the S3 wire. S3.md beside this file is its specification; code
+// cites its sections.
+//
+// # Requests
+//
+// [Parse] reads the head of a request and gives a closed sum of operations
+// ([Op]). It decodes the path and the query once and never cleans them: what
+// has two readings is refused. An operation of S3 that is not served is an
+// [Unsupported] with its AWS name; a served operation with a parameter or a
+// header that would change its meaning is refused as well, never half done.
+//
+// [PutObject.Body] decodes the payload: five payload modes, length, Content-MD5
+// and checksums in headers and trailers. What is wrong with a payload is an
+// error of Read, so that nothing is stored.
+//
+// # Answers
+//
+// [WriteError] is the only renderer of errors; [Codes] is the closed table of
+// codes. Writers of results take plain values and hold the AWS order of
+// elements.
+//
+// Nothing here decides who may do what, and nothing here does I/O beyond the
+// request and its answer. All functions are safe for concurrent use; a [Body]
+// belongs to one goroutine.
+package s3api

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package s3api
+
+import (
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// header holds the headers that have a meaning here, by lower-case name, each
+// with its one value.
+type header map[string]string
+
+// has reports whether the header was sent, empty or not.
+func (h header) has(name string) bool { _, ok := h[name]; return ok }
+
+// get gives the header's value, "" when it was not sent. name is lower case.
+func (h header) get(name string) string { return h[name] }
+
+// interpreted are the headers beside x-amz-* that an operation reads. What is
+// not here and not x-amz-* is dropped unread: forwarding headers and
+// x-sealgate-* cannot steer anything (S3.md, "Headers").
+var interpreted = []string{
+	"authorization", "cache-control", "content-disposition", "content-encoding", "content-language",
+	"content-length", "content-md5", "content-type", "expires", "if-match", "if-modified-since",
+	"if-none-match", "if-range", "if-unmodified-since", "range",
+}
+
+const (
+	amzPrefix  = "x-amz-"
+	metaPrefix = "x-amz-meta-"
+)
+
+// readHeader takes the interpreted headers over. Each of them has one value:
+// two would be read differently by two readers.
+func readHeader(in http.Header) (header, *Error) {
+	h := header{}
+	for k, values := range in {
+		name := strings.ToLower(k)
+		if !strings.HasPrefix(name, amzPrefix) && !slices.Contains(interpreted, name) {
+			continue
+		}
+		if len(values) != 1 || h.has(name) {
+			return nil, InvalidArgument(name, "", "the header "+name+" comes more than once")
+		}
+		value := strings.Trim(values[0], " \t")
+		if !utf8.ValidString(value) || strings.ContainsFunc(value, isControlNoTab) {
+			return nil, InvalidArgument(name, "", "the header "+name+" holds bytes that are not UTF-8, or control characters")
+		}
+		h[name] = value
+	}
+	return h, nil
+}
+
+func isControlNoTab(r rune) bool { return r != '\t' && isControl(r) }
+
+// headerRule judges one header of a request.
+type headerRule func(name, value string) *Error
+
+func ignored(string, string) *Error { return nil }
+
+func unimplemented(name, _ string) *Error {
+	return NotImplemented("the header " + name)
+}
+
+// rulesAlways hold for every operation: to ignore one of these would pretend
+// a protection that is not there.
+var rulesAlways = map[string]headerRule{
+	"x-amz-expected-bucket-owner":                                 unimplemented,
+	"x-amz-server-side-encryption-customer-algorithm":             ownKey,
+	"x-amz-server-side-encryption-customer-key":                   ownKey,
+	"x-amz-server-side-encryption-customer-key-md5":               ownKey,
+	"x-amz-copy-source-server-side-encryption-customer-algorithm": ownKey,
+	"x-amz-copy-source-server-side-encryption-customer-key":       ownKey,
+	"x-amz-copy-source-server-side-encryption-customer-key-md5":   ownKey,
+}
+
+// rulesOnChange hold for PUT and DELETE, beside rulesAlways. An x-amz-* header
+// that is in neither is refused there: it could ask for what is not done.
+var rulesOnChange = map[string]headerRule{
+	"x-amz-acl":                    cannedACL,
+	"x-amz-api-version":            ignored,
+	"x-amz-checksum-algorithm":     ignored, // minio-go's announcement; the checksum itself is read
+	"x-amz-checksum-type":          fullObject,
+	"x-amz-content-sha256":         ignored, // read with the payload
+	"x-amz-date":                   ignored,
+	"x-amz-decoded-content-length": ignored, // read with the payload
+	"x-amz-request-payer":          ignored,
+	"x-amz-sdk-checksum-algorithm": ignored, // read with the payload
+	"x-amz-security-token":         ignored,
+	"x-amz-storage-class":          storageClass,
+	"x-amz-trailer":                ignored, // read with the payload
+	"x-amz-user-agent":             ignored,
+
+	"x-amz-server-side-encryption":                    encryption,
+	"x-amz-server-side-encryption-aws-kms-key-id":     ignored,
+	"x-amz-server-side-encryption-bucket-key-enabled": ignored,
+	"x-amz-server-side-encryption-context":            ignored,
+}
+
+// check judges every header of a request to the route's operation.
+func (h header) check(rt route) *Error {
+	for _, name := range slices.Sorted(maps.Keys(h)) {
+		rule := rulesAlways[name]
+		if rule == nil && (rt.method == put || rt.method == del) {
+			rule = ruleOnChange(name)
+		}
+		if rule == nil {
+			continue
+		}
+		if err := rule(name, h[name]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func ruleOnChange(name string) headerRule {
+	switch rule, ok := rulesOnChange[name]; {
+	case ok:
+		return rule
+	case strings.HasPrefix(name, "x-amz-grant-"):
+		return grant
+	case strings.HasPrefix(name, metaPrefix):
+		return metadata
+	case strings.HasPrefix(name, checksumPrefix):
+		return knownChecksum
+	case strings.HasPrefix(name, amzPrefix):
+		return unimplemented
+	}
+	return nil
+}
+
+func ownKey(string, string) *Error {
+	return InvalidRequest("keys of the client's own (SSE-C) are not used here: the gateway owns the keys, every object is sealed with one of them")
+}
+
+func cannedACL(_, value string) *Error {
+	if value == "private" || value == "bucket-owner-full-control" {
+		return nil
+	}
+	return NewError("AccessControlListNotSupported", "")
+}
+
+func grant(string, string) *Error { return NewError("AccessControlListNotSupported", "") }
+
+func encryption(name, value string) *Error {
+	if value == "AES256" || value == "aws:kms" {
+		return nil
+	}
+	return InvalidArgument(name, value, "objects are always sealed by the gateway; leave the header out, or send AES256 or aws:kms")
+}
+
+func storageClass(_, value string) *Error {
+	if value == "STANDARD" {
+		return nil
+	}
+	return NewError("InvalidStorageClass", "")
+}
+
+func fullObject(name, value string) *Error {
+	if value == "FULL_OBJECT" {
+		return nil
+	}
+	return InvalidArgument(name, value, "an object that is put in one piece has a FULL_OBJECT checksum")
+}
+
+func knownChecksum(name, _ string) *Error {
+	if _, ok := algorithmOf(strings.TrimPrefix(name, checksumPrefix)); ok {
+		return nil
+	}
+	return unimplemented(name, "")
+}
+
+// metadata refuses the names that the gateway keeps for itself in the store.
+func metadata(name, value string) *Error {
+	key := strings.TrimPrefix(name, metaPrefix)
+	if key == "" || key == "sg1" || strings.HasPrefix(key, "sealgate-") {
+		return InvalidArgument(name, value, "this metadata name is reserved")
+	}
+	return nil
+}

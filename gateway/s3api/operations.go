@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package s3api
+
+import (
+	"net/http"
+	"slices"
+)
+
+// level is what the path of a request names.
+type level uint8
+
+const (
+	service level = iota
+	bucket
+	object
+)
+
+// route is one row of the closed table of S3's operations.
+type route struct {
+	name   string // AWS name
+	method string
+	level  level
+	sub    string // the query key that names the sub-resource; "" for none
+	// when tells apart operations that share the columns before; nil is
+	// always. The first row that holds is taken.
+	when   func(*request) bool
+	serve  func(*request) (Op, *Error) // nil: not served, 501
+	op     Op                          // zero value of what serve gives
+	params []string                    // further query keys that serve reads
+}
+
+func (rt route) knows(param string) bool { return slices.Contains(rt.params, param) }
+
+func hasParam(key string) func(*request) bool {
+	return func(r *request) bool { return r.query.has(key) }
+}
+
+func hasHeader(name string) func(*request) bool {
+	return func(r *request) bool { return r.header.has(name) }
+}
+
+const (
+	get  = http.MethodGet
+	head = http.MethodHead
+	put  = http.MethodPut
+	post = http.MethodPost
+	del  = http.MethodDelete
+)
+
+var overrideParams = []string{
+	"response-content-type", "response-content-encoding", "response-content-disposition",
+	"response-content-language", "response-cache-control", "response-expires",
+}
+
+// served are the operations that have an action row (S3.md, "Operations").
+var served = []route{
+	{name: "ListBuckets", method: get, level: service, when: notDirectoryBuckets, serve: parseListBuckets, op: &ListBuckets{}, params: []string{"prefix", "max-buckets", "continuation-token"}},
+	{name: "HeadBucket", method: head, level: bucket, serve: parseHeadBucket, op: &HeadBucket{}},
+	{name: "GetBucketLocation", method: get, level: bucket, sub: "location", serve: parseGetBucketLocation, op: &GetBucketLocation{}},
+	{name: "ListObjectsV2", method: get, level: bucket, when: hasParam("list-type"), serve: parseListV2, op: &ListObjects{Version: 2}, params: []string{"list-type", "prefix", "delimiter", "max-keys", "encoding-type", "continuation-token", "start-after", "fetch-owner"}},
+	{name: "ListObjects", method: get, level: bucket, serve: parseListV1, op: &ListObjects{Version: 1}, params: []string{"prefix", "delimiter", "max-keys", "encoding-type", "marker"}},
+	{name: "GetObject", method: get, level: object, serve: parseGetObject, op: &GetObject{}, params: append([]string{"partNumber"}, overrideParams...)},
+	{name: "HeadObject", method: head, level: object, serve: parseHeadObject, op: &HeadObject{}, params: append([]string{"partNumber"}, overrideParams...)},
+	{name: "PutObject", method: put, level: object, when: notCopy, serve: parsePutObject, op: &PutObject{}},
+	{name: "DeleteObject", method: del, level: object, serve: parseDeleteObject, op: &DeleteObject{}},
+}
+
+func notDirectoryBuckets(r *request) bool { return r.query["x-id"] != "ListDirectoryBuckets" }
+
+// A copy has its own row, and needs a right on its source.
+func notCopy(r *request) bool { return !r.header.has("x-amz-copy-source") }
+
+// unserved are all other operations of S3.
+var unserved = slices.Concat(
+	[]route{
+		{name: "ListDirectoryBuckets", method: get, level: service},
+		{name: "CreateBucket", method: put, level: bucket},
+		{name: "DeleteBucket", method: del, level: bucket},
+		{name: "CreateSession", method: get, level: bucket, sub: "session"},
+		{name: "DeleteObjects", method: post, level: bucket, sub: "delete"},
+		{name: "PostObject", method: post, level: bucket},
+		{name: "ListMultipartUploads", method: get, level: bucket, sub: "uploads"},
+		{name: "ListObjectVersions", method: get, level: bucket, sub: "versions"},
+		{name: "GetBucketPolicyStatus", method: get, level: bucket, sub: "policyStatus"},
+		{name: "GetObjectLockConfiguration", method: get, level: bucket, sub: "object-lock"},
+		{name: "PutObjectLockConfiguration", method: put, level: bucket, sub: "object-lock"},
+		{name: "CreateBucketMetadataConfiguration", method: post, level: bucket, sub: "metadataConfiguration"},
+		{name: "CreateBucketMetadataTableConfiguration", method: post, level: bucket, sub: "metadataTable"},
+		{name: "UpdateBucketMetadataInventoryTableConfiguration", method: put, level: bucket, sub: "metadataInventoryTable"},
+		{name: "UpdateBucketMetadataJournalTableConfiguration", method: put, level: bucket, sub: "metadataJournalTable"},
+
+		{name: "CopyObject", method: put, level: object},
+		{name: "CreateMultipartUpload", method: post, level: object, sub: "uploads"},
+		{name: "UploadPartCopy", method: put, level: object, sub: "uploadId", when: hasHeader("x-amz-copy-source")},
+		{name: "UploadPart", method: put, level: object, sub: "uploadId"},
+		{name: "CompleteMultipartUpload", method: post, level: object, sub: "uploadId"},
+		{name: "AbortMultipartUpload", method: del, level: object, sub: "uploadId"},
+		{name: "ListParts", method: get, level: object, sub: "uploadId"},
+		{name: "GetObjectAttributes", method: get, level: object, sub: "attributes"},
+		{name: "GetObjectTorrent", method: get, level: object, sub: "torrent"},
+		{name: "RenameObject", method: put, level: object, sub: "renameObject"},
+		{name: "RestoreObject", method: post, level: object, sub: "restore"},
+		{name: "SelectObjectContent", method: post, level: object, sub: "select"},
+		{name: "UpdateObjectEncryption", method: put, level: object, sub: "encryption"},
+	},
+	config("Bucket", "", bucket, "acl", "Acl", get, put),
+	config("Object", "", object, "acl", "Acl", get, put),
+	config("Object", "", object, "legal-hold", "LegalHold", get, put),
+	config("Object", "", object, "retention", "Retention", get, put),
+	config("Object", "", object, "tagging", "Tagging", get, put, del),
+	config("Bucket", "", bucket, "abac", "Abac", get, put),
+	config("Bucket", "Configuration", bucket, "accelerate", "Accelerate", get, put),
+	config("Bucket", "", bucket, "cors", "Cors", get, put, del),
+	config("Bucket", "", bucket, "encryption", "Encryption", get, put, del),
+	config("Bucket", "Configuration", bucket, "lifecycle", "Lifecycle", get, put),
+	config("Bucket", "", bucket, "lifecycle", "Lifecycle", del),
+	config("Bucket", "", bucket, "logging", "Logging", get, put),
+	config("Bucket", "Configuration", bucket, "metadataConfiguration", "Metadata", get, del),
+	config("Bucket", "Configuration", bucket, "metadataTable", "MetadataTable", get, del),
+	config("Bucket", "Configuration", bucket, "notification", "Notification", get, put),
+	config("Bucket", "", bucket, "ownershipControls", "OwnershipControls", get, put, del),
+	config("Bucket", "", bucket, "policy", "Policy", get, put, del),
+	config("", "", bucket, "publicAccessBlock", "PublicAccessBlock", get, put, del),
+	config("Bucket", "", bucket, "replication", "Replication", get, put, del),
+	config("Bucket", "", bucket, "requestPayment", "RequestPayment", get, put),
+	config("Bucket", "", bucket, "tagging", "Tagging", get, put, del),
+	config("Bucket", "", bucket, "versioning", "Versioning", get, put),
+	config("Bucket", "", bucket, "website", "Website", get, put, del),
+	configSet("analytics", "Analytics"),
+	configSet("intelligent-tiering", "IntelligentTiering"),
+	configSet("inventory", "Inventory"),
+	configSet("metrics", "Metrics"),
+)
+
+// config gives the rows of one configuration document: GetBucketCors and so on.
+func config(of, suffix string, lv level, sub, noun string, methods ...string) []route {
+	verbs := map[string]string{get: "Get", put: "Put", del: "Delete"}
+	rows := make([]route, 0, len(methods))
+	for _, m := range methods {
+		rows = append(rows, route{name: verbs[m] + of + noun + suffix, method: m, level: lv, sub: sub})
+	}
+	return rows
+}
+
+// configSet gives the rows of a set of documents with ids: without an id, GET
+// lists them.
+func configSet(sub, noun string) []route {
+	rows := config("Bucket", "Configuration", bucket, sub, noun, get, put, del)
+	rows[0].when = hasParam("id")
+	return append(rows, route{name: "ListBucket" + noun + "Configurations", method: get, level: bucket, sub: sub})
+}
+
+// routes is the whole table, in order of precedence.
+var routes = slices.Concat(served, unserved)
+
+// writeGetObjectResponse is the one operation whose path is no bucket.
+const writeGetObjectResponse = "WriteGetObjectResponse"
+
+// subResources are all query keys that name a sub-resource.
+var subResources = func() map[string]bool {
+	m := map[string]bool{}
+	for _, rt := range routes {
+		if rt.sub != "" {
+			m[rt.sub] = true
+		}
+	}
+	return m
+}()
+
+// Operation describes one row of the table, for tests that hold it against
+// the action table and the documentation.
+type Operation struct {
+	Name string
+	Op   Op // zero value of the operation's type; *Unsupported when not served
+}
+
+// Operations lists the whole table: every operation of S3 by its AWS name.
+func Operations() []Operation {
+	ops := make([]Operation, 0, len(routes)+1)
+	for _, rt := range routes {
+		op := rt.op
+		if op == nil {
+			op = &Unsupported{Name: rt.name}
+		}
+		ops = append(ops, Operation{Name: rt.name, Op: op})
+	}
+	return append(ops, Operation{writeGetObjectResponse, &Unsupported{Name: writeGetObjectResponse}})
+}

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package s3api
+
+import (
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// modelled gives one request for each operation of AWS's model. Where several
+// operations share method and URI, the request carries what tells them apart.
+func modelled(t *testing.T) map[string][]string {
+	t.Helper()
+	text, err := os.ReadFile("testdata/operations.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	requests := map[string][]string{"PostObject": {"POST /models", "Content-Length: 3"}}
+	for line := range strings.Lines(string(text)) {
+		f := strings.Fields(line)
+		if len(f) != 3 || f[0] == "#" {
+			continue
+		}
+		uri := strings.NewReplacer("{Bucket}", "models", "{Key+}", "a/b").Replace(f[2])
+		requests[f[0]] = append([]string{f[1] + " " + uri}, "Content-Length: 0")
+	}
+	tell := map[string]string{
+		"AbortMultipartUpload": "?uploadId=1", "CompleteMultipartUpload": "?uploadId=1", "ListParts": "?uploadId=1",
+		"UploadPart": "?partNumber=1&uploadId=1", "UploadPartCopy": "?partNumber=1&uploadId=1",
+		"ListDirectoryBuckets":            "?x-id=ListDirectoryBuckets",
+		"GetBucketAnalyticsConfiguration": "&id=1", "GetBucketIntelligentTieringConfiguration": "&id=1",
+		"GetBucketInventoryConfiguration": "&id=1", "GetBucketMetricsConfiguration": "&id=1",
+	}
+	for name, suffix := range tell {
+		requests[name][0] += suffix
+	}
+	for _, name := range []string{"CopyObject", "UploadPartCopy"} {
+		requests[name] = append(requests[name], "x-amz-copy-source: /models/x")
+	}
+	return requests
+}
+
+func TestEveryOperationOfTheModelIsRouted(t *testing.T) {
+	t.Parallel()
+	requests := modelled(t)
+	if len(requests) < 100 {
+		t.Fatalf("the model has only %d operations", len(requests))
+	}
+	for name, lines := range requests {
+		op, err := Parse(ask(t, lines...))
+		if err != nil || op.Action() != name {
+			t.Errorf("%v = %v, %v; want %s", lines, op, err, name)
+		}
+	}
+}
+
+// The table has no operation beside the model's, and none twice: what has no
+// row cannot be reached.
+func TestTableIsTheModel(t *testing.T) {
+	t.Parallel()
+	var got []string
+	for _, o := range Operations() {
+		got = append(got, o.Name)
+		if o.Op.Action() != o.Name {
+			t.Errorf("%s carries an operation called %s", o.Name, o.Op.Action())
+		}
+	}
+	slices.Sort(got)
+	var want []string
+	for name := range modelled(t) {
+		want = append(want, name)
+	}
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		t.Errorf("table %v\nmodel %v", got, want)
+	}
+}
+
+func TestServedOperationsAreTheTypes(t *testing.T) {
+	t.Parallel()
+	served := map[string]bool{}
+	for _, o := range Operations() {
+		if _, not := o.Op.(*Unsupported); !not {
+			served[reflect.TypeOf(o.Op).String()] = true
+		}
+	}
+	if len(served) != 8 {
+		t.Errorf("served types: %v, want the eight of op.go", served)
+	}
+}
+
+// S3.md names each operation, under "served" exactly those that are.
+func TestOperationsAreDocumented(t *testing.T) {
+	t.Parallel()
+	doc, err := os.ReadFile("S3.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	section, _, _ := strings.Cut(string(doc), "## Paths")
+	top, bottom, found := strings.Cut(section, "Every other operation")
+	if !found {
+		t.Fatal("S3.md has lost the line between served and other operations")
+	}
+	for _, o := range Operations() {
+		in, out := top, bottom
+		if _, not := o.Op.(*Unsupported); not {
+			in, out = bottom, top
+		}
+		if !strings.Contains(in, "`"+o.Name+"`") || strings.Contains(out, "`"+o.Name+"`") {
+			t.Errorf("S3.md does not say of %s whether it is served", o.Name)
+		}
+	}
+}
+
+func TestRefusedRoutes(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ name, code, line string }{
+		{"two sub-resources", "InvalidRequest", "GET /models/k?acl&tagging"},
+		{"two that look alike", "InvalidRequest", "PUT /models/k?uploadId=1&tagging"},
+		{"sub-resource of another level", "NotImplemented", "GET /models/k?versioning"},
+		{"method without a sub-resource", "MethodNotAllowed", "POST /models/k"},
+		{"method of none", "MethodNotAllowed", "PATCH /models/k"},
+		{"preflight", "MethodNotAllowed", "OPTIONS /models/k"},
+		{"method of another sub-resource", "MethodNotAllowed", "DELETE /models/k?acl"},
+		{"post on the service", "MethodNotAllowed", "POST /"},
+		{"head on the service", "MethodNotAllowed", "HEAD /"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			refused(t, c.code, c.line)
+		})
+	}
+}
+
+// A copy is never taken for a PUT of its (empty) body, not even with an empty
+// source.
+func TestCopyIsNotPut(t *testing.T) {
+	t.Parallel()
+	for _, source := range []string{"x-amz-copy-source: /b/k", "X-Amz-Copy-Source:", "x-amz-copy-source: %2e%2e/k"} {
+		op := parsed[*Unsupported](t, "PUT /models/k", source, "Content-Length: 0")
+		if op.Name != "CopyObject" {
+			t.Errorf("%q is %s", source, op.Name)
+		}
+	}
+}
+
+// With an error Parse gives nothing that an action table could serve.
+func TestRefusedNamesWhatWasAsked(t *testing.T) {
+	t.Parallel()
+	op, err := Parse(ask(t, "GET /models/a/b?versionId=1"))
+	wantError(t, err, "NotImplemented", 501)
+	if r, ok := op.(*Refused); !ok || r.Action() != "GetObject" || r.Resource() != (Resource{"models", "a/b"}) {
+		t.Errorf("Parse gave %#v beside its error", op)
+	}
+}

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package s3api
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// request is a request whose path, query and headers were read.
+type request struct {
+	method string
+	target Resource
+	query  query
+	header header
+	length int64 // declared body length, -1 for chunked
+}
+
+// Parse reads the head of a request as net/http's server made it, and gives
+// the operation it asks for. It reads no body.
+//
+// The error is nil or an *Error. With an error the Op is nil, or a *Refused
+// that names what was asked for. An operation that is not served is an
+// *Unsupported without an error, so that it is recorded like any other.
+//
+// Identity is no concern of Parse: a signature's syntax is checked and then
+// forgotten (S3.md, "Signatures").
+func Parse(r *http.Request) (Op, error) {
+	req, err := read(r)
+	if err != nil {
+		return nil, err
+	}
+	if req == nil {
+		return &Unsupported{Name: writeGetObjectResponse}, nil
+	}
+	rt, err := req.route()
+	if err != nil {
+		return nil, err
+	}
+	if rt.serve == nil {
+		return &Unsupported{Name: rt.name, Bucket: req.target.Bucket, Key: req.target.Key}, nil
+	}
+	op, err := req.parse(rt)
+	if err != nil {
+		return &Refused{Name: rt.name, Bucket: req.target.Bucket, Key: req.target.Key}, err
+	}
+	return op, nil
+}
+
+// read decodes path, query and headers. It gives nil without an error for the
+// one operation whose path names no bucket.
+func read(r *http.Request) (*request, *Error) {
+	// RequestURI is the target as it was sent: an absolute-form target, which
+	// net/http would follow over Host, does not begin with a slash.
+	path, rawQuery, _ := strings.Cut(r.RequestURI, "?")
+	if r.Method == post && path == "/"+writeGetObjectResponse {
+		return nil, nil //nolint:nilnil // documented above
+	}
+	target, err := parsePath(path)
+	if err != nil {
+		return nil, err
+	}
+	q, err := parseQuery(rawQuery)
+	if err != nil {
+		return nil, err
+	}
+	h, err := readHeader(r.Header)
+	if err != nil {
+		return nil, err
+	}
+	return &request{method: r.Method, target: target, query: q, header: h, length: r.ContentLength}, nil
+}
+
+// route finds the row of the request's operation.
+func (r *request) route() (route, *Error) {
+	sub, err := r.subResource()
+	if err != nil {
+		return route{}, err
+	}
+	known := false
+	for _, rt := range routes {
+		if rt.level != r.level() || rt.sub != sub {
+			continue
+		}
+		known = true
+		if rt.method == r.method && (rt.when == nil || rt.when(r)) {
+			return rt, nil
+		}
+	}
+	if !known {
+		return route{}, NotImplemented("the sub-resource " + sub + " here")
+	}
+	e := NewError("MethodNotAllowed", "")
+	e.Extra = []Element{{"Method", r.method}}
+	return route{}, e
+}
+
+func (r *request) level() level {
+	switch {
+	case r.target.Bucket == "":
+		return service
+	case r.target.Key == "":
+		return bucket
+	}
+	return object
+}
+
+// subResource gives the one sub-resource that the query names.
+func (r *request) subResource() (string, *Error) {
+	var found []string
+	for k := range r.query {
+		if subResources[k] {
+			found = append(found, k)
+		}
+	}
+	switch len(found) {
+	case 0:
+		return "", nil
+	case 1:
+		return found[0], nil
+	}
+	slices.Sort(found)
+	return "", InvalidRequest("the query parameters exclude each other: " + strings.Join(found, ", "))
+}
+
+// parse holds the request against what the operation understands.
+func (r *request) parse(rt route) (Op, *Error) {
+	if err := r.checkSignature(); err != nil {
+		return nil, err
+	}
+	if err := r.query.checkParams(rt); err != nil {
+		return nil, err
+	}
+	if err := r.header.check(rt); err != nil {
+		return nil, err
+	}
+	if rt.method != put {
+		if err := r.checkNoBody(); err != nil {
+			return nil, err
+		}
+	}
+	return rt.serve(r)
+}
+
+// checkNoBody refuses a payload where none belongs: nobody would read it, and
+// what follows on the connection would be in doubt.
+func (r *request) checkNoBody() *Error {
+	if r.length != 0 {
+		return InvalidRequest("this operation takes no body")
+	}
+	if strings.HasPrefix(r.header.get("x-amz-content-sha256"), "STREAMING-") {
+		return InvalidRequest("a streaming x-amz-content-sha256 is for uploads alone")
+	}
+	return nil
+}
