@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package disk_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/sealgate/sealgate/gateway/store"
+	"github.com/sealgate/sealgate/gateway/store/disk"
+)
+
+// Some tests need a process that dies, or that sees another file system: this
+// test binary again, told by variables what to do.
+const (
+	childJob = "SEALGATE_DISK_JOB"
+	childDir = "SEALGATE_DISK_DIR"
+	childArg = "SEALGATE_DISK_ARG"
+)
+
+func TestMain(m *testing.M) {
+	jobs := map[string]func(dir, arg string) error{"crash": crashAt, "full": fillUp}
+	if job := jobs[os.Getenv(childJob)]; job != nil {
+		if err := job(os.Getenv(childDir), os.Getenv(childArg)); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// child runs a job in a process of its own and returns how that ended.
+func child(t *testing.T, job, dir, arg string, attr *syscall.SysProcAttr) (*os.ProcessState, string) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), os.Args[0])
+	cmd.Env = append(os.Environ(), childJob+"="+job, childDir+"="+dir, childArg+"="+arg)
+	cmd.SysProcAttr = attr
+	out, err := cmd.CombinedOutput()
+	if exit := new(exec.ExitError); err != nil && !errors.As(err, &exit) {
+		t.Fatalf("running %s: %v", job, err)
+	}
+	return cmd.ProcessState, string(out)
+}
+
+// write is one Put of the jobs.
+func write(s store.Store, key, body string, o store.PutOptions) error {
+	o.Size = int64(len(body))
+	o.Metadata = strings.ToUpper(body[:3])
+	_, err := s.Put(context.Background(), key, strings.NewReader(body), o)
+	return err
+}
+
+// The bodies of the crash test: large, so that a part of one would show.
+var (
+	oldBody = strings.Repeat("old", 20_000)
+	newBody = strings.Repeat("new", 30_000)
+)
+
+// crashAt makes one change, named by arg as CHANGE@POINT, and dies at the point.
+func crashAt(dir, arg string) error {
+	change, point, _ := strings.Cut(arg, "@")
+	s, err := disk.Open(disk.Config{Dir: dir, Persist: func(p string) {
+		if p == point {
+			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+			select {}
+		}
+	}})
+	if err != nil {
+		return err
+	}
+	return changes[change](s)
+}
+
+// changes are what the crash test interrupts.
+var changes = map[string]func(store.Store) error{
+	"overwrite": func(s store.Store) error { return write(s, "dir/old", newBody, store.PutOptions{}) },
+	"create":    func(s store.Store) error { return write(s, "dir/new", newBody, store.PutOptions{IfNoneMatch: true}) },
+	"deep":      func(s store.Store) error { return write(s, "a/b/c/new", newBody, store.PutOptions{}) },
+	"delete":    func(s store.Store) error { return s.Delete(context.Background(), "dir/old") },
+	"replace": func(s store.Store) error {
+		obj, err := s.Head(context.Background(), "dir/old")
+		if err != nil {
+			return err
+		}
+		return write(s, "dir/old", newBody, store.PutOptions{IfMatch: obj.ETag})
+	},
+}
+
+// fillUp mounts a small file system on dir, which only this process sees, and
+// writes until it is full. What fits must stay, what does not must be told.
+func fillUp(dir, _ string) error {
+	if err := syscall.Mount("none", dir, "tmpfs", 0, "size=4m"); err != nil {
+		return err
+	}
+	s, err := disk.Open(disk.Config{Dir: dir})
+	if err != nil {
+		return err
+	}
+	small, big := strings.Repeat("sml", 100_000), strings.Repeat("big", 2_000_000)
+	if err := write(s, "small", small, store.PutOptions{}); err != nil {
+		return err
+	}
+	for range 3 { // again: a failed write gives its space back
+		if err := write(s, "big", big, store.PutOptions{}); !errors.Is(err, store.ErrNoSpace) {
+			return errors.Join(errors.New("a write beyond the space was not ErrNoSpace"), err)
+		}
+		if err := write(s, "small", big, store.PutOptions{}); !errors.Is(err, store.ErrNoSpace) {
+			return errors.Join(errors.New("an overwrite beyond the space was not ErrNoSpace"), err)
+		}
+	}
+	if obj, err := s.Head(context.Background(), "small"); err != nil || obj.Size != int64(len(small)) {
+		return errors.Join(errors.New("the object that fits is not there any more"), err)
+	}
+	if _, err := s.Head(context.Background(), "big"); !errors.Is(err, store.ErrNotFound) {
+		return errors.Join(errors.New("the object that does not fit is there"), err)
+	}
+	return write(s, "small2", small, store.PutOptions{})
+}

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package store
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Capabilities are what a probe found a backend to do.
+type Capabilities struct {
+	// IfNoneMatch: a second create of the same key was refused.
+	IfNoneMatch bool
+	// IfMatch: a write with a stale ETag was refused, and one with the current
+	// ETag was taken.
+	IfMatch bool
+}
+
+// Conditional reports whether conditional writes can be relied on.
+func (c Capabilities) Conditional() bool { return c.IfNoneMatch && c.IfMatch }
+
+// Probe finds out whether the backend honours conditional writes, by writing a
+// few bytes under .sealgate/probe/ and removing them. There are backends that
+// ignore the headers and overwrite: with such a one `create` would mean
+// `write`, so the gateway refuses it unless it is told to live without
+// conditions. An error means that the probe could not be done at all, or that
+// the backend folds names, which nothing can make up for: the keys of two
+// objects, and the rights to them, would be one.
+func Probe(ctx context.Context, s Store) (_ Capabilities, err error) {
+	key := Reserved + "probe/" + rand.Text() + "e\u0301" // upper case, decomposed
+	defer func() {
+		// Detached: a cancelled start must not leave the probe object behind.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+		defer cancel()
+		if derr := s.Delete(ctx, key); err == nil && derr != nil {
+			err = fmt.Errorf("removing the probe object: %w", derr)
+		}
+	}()
+	first, err := probePut(ctx, s, key, PutOptions{IfNoneMatch: true})
+	if errors.Is(err, ErrUnavailable) {
+		return Capabilities{}, probing(err)
+	}
+	if err != nil {
+		// A backend that refuses the very header, or one that lets nobody
+		// write: a plain write tells.
+		_, err = probePut(ctx, s, key, PutOptions{})
+		return Capabilities{}, probing(err)
+	}
+	if err := refuseFolding(ctx, s, key); err != nil {
+		return Capabilities{}, err
+	}
+	var c Capabilities
+	if c.IfNoneMatch, err = refuses(ctx, s, key, PutOptions{IfNoneMatch: true}); err != nil {
+		return Capabilities{}, err
+	}
+	current, err := probePut(ctx, s, key, PutOptions{})
+	if err != nil {
+		return Capabilities{}, probing(err)
+	}
+	if c.IfMatch, err = refuses(ctx, s, key, PutOptions{IfMatch: first.ETag}); err != nil {
+		return Capabilities{}, err
+	}
+	if c.IfMatch {
+		_, err = probePut(ctx, s, key, PutOptions{IfMatch: current.ETag})
+		c.IfMatch = err == nil
+	}
+	return c, nil
+}
+
+// refuseFolding looks for the probe object under the names that some file
+// systems, and so some servers, take for its own.
+func refuseFolding(ctx context.Context, s Store, key string) error {
+	for what, twin := range map[string]string{
+		"upper and lower case":            Reserved + "probe/" + strings.ToLower(strings.TrimPrefix(key, Reserved+"probe/")),
+		"composed and decomposed Unicode": strings.ReplaceAll(key, "e\u0301", "\u00e9"),
+	} {
+		_, err := s.Head(ctx, twin)
+		if err == nil {
+			return fmt.Errorf("storage does not tell %s apart: two objects would be one", what)
+		}
+		if !errors.Is(err, ErrNotFound) {
+			return probing(err)
+		}
+	}
+	return nil
+}
+
+// refuses reports whether a write whose condition does not hold is refused. A
+// backend that does not know the condition is not a failed probe: it answers
+// the question with no.
+func refuses(ctx context.Context, s Store, key string, o PutOptions) (bool, error) {
+	_, err := probePut(ctx, s, key, o)
+	switch {
+	case errors.Is(err, ErrPrecondition):
+		return true, nil
+	case errors.Is(err, ErrUnavailable):
+		return false, probing(err)
+	}
+	return false, nil
+}
+
+func probing(err error) error {
+	if err != nil {
+		return fmt.Errorf("probing storage: %w", err)
+	}
+	return nil
+}
+
+// probePut writes a body that differs at each call, so that a backend whose
+// ETag is a digest of the bytes gives a new one.
+func probePut(ctx context.Context, s Store, key string, o PutOptions) (Object, error) {
+	text := "conditional write probe " + rand.Text()
+	o.Size = int64(len(text))
+	return s.Put(ctx, key, strings.NewReader(text), o)
+}

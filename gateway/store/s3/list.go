@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package s3
+
+import (
+	"cmp"
+	"context"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/minio/minio-go/v7"
+	"github.com/minio/minio-go/v7/pkg/credentials"
+	"github.com/minio/minio-go/v7/pkg/signer"
+
+	"github.com/sealgate/sealgate/gateway/store"
+)
+
+// List implements store.Store.
+//
+// The request is made here and only signed by the client library, whose own
+// listing takes no context.
+func (s *Store) List(ctx context.Context, o store.ListOptions) (store.ListPage, error) {
+	if err := ctx.Err(); err != nil {
+		return store.ListPage{}, fmt.Errorf("listing %q: %w", o.Prefix, err)
+	}
+	if len(o.Prefix) > store.MaxKey || !possible(o.Prefix) {
+		return store.ListPage{}, nil // no key that could be stored starts so
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, s.c.Timeout, errSlow)
+	defer cancel()
+	var page store.ListPage
+	err := retry(ctx, func(ctx context.Context) (err error) {
+		page, err = s.listPage(ctx, o)
+		return err
+	})
+	if err != nil {
+		return store.ListPage{}, fmt.Errorf("listing %q: %w", o.Prefix, err)
+	}
+	return page, nil
+}
+
+// maxAsks bounds how often one page is asked for: a backend may answer with
+// fewer entries than there are, even none, and say that there are more.
+const maxAsks = 100
+
+// listPage asks until the page is full and one entry more is known, or there
+// are no more.
+func (s *Store) listPage(ctx context.Context, o store.ListOptions) (store.ListPage, error) {
+	var names []name
+	rest, token := o, ""
+	if o.Delimiter != "/" {
+		rest.Delimiter = "" // grouped here: MinIO knows no other
+	}
+	for range maxAsks {
+		rest.Max = o.Limit() + 1 - len(names)
+		answer, err := s.listOnce(ctx, rest, token)
+		if err != nil {
+			return store.ListPage{}, err
+		}
+		found, err := answer.names(rest)
+		if err != nil {
+			return store.ListPage{}, err
+		}
+		names = group(append(names, found...), o)
+		if !answer.IsTruncated || len(names) > o.Limit() {
+			return pageOf(names, o), nil
+		}
+		if token = ""; len(found) > 0 {
+			rest.StartAfter = past(found[len(found)-1].name, names, rest)
+		} else if token = answer.NextContinuationToken; token == "" {
+			return store.ListPage{}, wrongAnswer("more, but not where")
+		}
+	}
+	return store.ListPage{}, wrongAnswer("no end of empty pages")
+}
+
+// group makes common prefixes of the keys that contain the delimiter, drops the
+// repeated ones and those that StartAfter excludes.
+func group(names []name, o store.ListOptions) []name {
+	if o.Delimiter == "" {
+		return names
+	}
+	grouped := names[:0]
+	for _, n := range names {
+		if head, _, found := strings.Cut(n.name[len(o.Prefix):], o.Delimiter); found {
+			n = name{name: o.Prefix + head + o.Delimiter}
+		}
+		repeated := len(grouped) > 0 && grouped[len(grouped)-1].name == n.name
+		if !repeated && n.name > o.StartAfter {
+			grouped = append(grouped, n)
+		}
+	}
+	return grouped
+}
+
+// past returns where to go on after the last key that was found: when that is
+// in a common prefix made here, near the end of it.
+func past(key string, names []name, rest store.ListOptions) string {
+	if rest.Delimiter == "" && len(names) > 0 {
+		if last := names[len(names)-1]; last.object == nil {
+			return max(key, last.name+"\U0010ffff")
+		}
+	}
+	return key
+}
+
+// pageOf makes a page of at most the limit of the names.
+func pageOf(names []name, o store.ListOptions) store.ListPage {
+	var page store.ListPage
+	if limit := o.Limit(); len(names) > limit {
+		names = names[:limit]
+		page.More, page.Next = true, names[limit-1].name
+	}
+	for _, n := range names {
+		if n.object == nil {
+			page.Prefixes = append(page.Prefixes, n.name)
+		} else {
+			page.Objects = append(page.Objects, *n.object)
+		}
+	}
+	return page
+}
+
+// listing is the answer to ListObjectsV2, as far as it is used.
+type listing struct {
+	XMLName      xml.Name `xml:"ListBucketResult"`
+	EncodingType string
+	IsTruncated  bool
+	// NextContinuationToken is used only to get past an empty page.
+	NextContinuationToken string
+	Contents              []struct {
+		Key, ETag    string
+		LastModified time.Time
+		Size         int64
+	}
+	CommonPrefixes []struct{ Prefix string }
+}
+
+func (s *Store) listOnce(ctx context.Context, o store.ListOptions, token string) (*listing, error) {
+	req, err := s.listRequest(ctx, o, token)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := s.http.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = resp.Body.Close() }() // only read from
+	if resp.StatusCode != http.StatusOK {
+		return nil, readError(resp)
+	}
+	answer := new(listing)
+	if err := xml.NewDecoder(resp.Body).Decode(answer); err != nil {
+		return nil, fmt.Errorf("decoding a listing: %w", err)
+	}
+	return answer, nil
+}
+
+func (s *Store) listRequest(ctx context.Context, o store.ListOptions, token string) (*http.Request, error) {
+	q := url.Values{
+		"list-type": {"2"}, "encoding-type": {"url"}, "prefix": {o.Prefix},
+		"max-keys": {strconv.Itoa(min(o.Max, store.MaxList))},
+	}
+	if o.Delimiter != "" {
+		q.Set("delimiter", o.Delimiter)
+	}
+	if o.StartAfter != "" {
+		q.Set("start-after", speakable(o.StartAfter))
+	}
+	if token != "" {
+		q.Set("continuation-token", token)
+	}
+	u := *s.endpoint
+	u.Path = "/" + s.c.Bucket + "/"
+	u.RawQuery = strings.ReplaceAll(q.Encode(), "+", "%20") // as the signature spells it
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+	v, err := s.creds.GetWithContext(&credentials.CredContext{Client: s.http})
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("X-Amz-Content-Sha256", emptySHA256)
+	return signer.SignV4(*req, v.AccessKeyID, v.SecretAccessKey, v.SessionToken, s.c.Region), nil
+}
+
+// speakable returns a start that every server takes, at after or just before
+// it: MinIO refuses one with a segment of dots. What comes too early is dropped
+// when the answer is read.
+func speakable(after string) string {
+	const last = "\U0010ffff"
+	start := 0
+	for seg := range strings.SplitSeq(after, "/") {
+		switch seg {
+		case ".":
+			return after[:start] + "-" + last
+		case "..":
+			return after[:start] + ".-" + last
+		}
+		start += len(seg) + 1
+	}
+	return after
+}
+
+// emptySHA256 is the SHA-256 of no bytes: the body of every listing request.
+const emptySHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+// readError decodes the answer to a request that was refused.
+func readError(resp *http.Response) error {
+	var e minio.ErrorResponse
+	if err := xml.NewDecoder(resp.Body).Decode(&e); err != nil && !errors.Is(err, io.EOF) {
+		e = minio.ErrorResponse{} // not S3 that answers: the status has to do
+	}
+	if e.StatusCode = resp.StatusCode; e.Code == "" && e.StatusCode == http.StatusNotFound {
+		e.Code = "NoSuchBucket" // a listing has no key that could be absent
+	}
+	return e
+}
+
+// names is the answer held against the question: names that were not asked for
+// would be taken for the truth by who pages through them. The common prefix that
+// StartAfter lies in is given by some backends and not by others.
+func (l *listing) names(o store.ListOptions) ([]name, error) {
+	names, err := l.decode()
+	if err != nil {
+		return nil, err
+	}
+	names = slices.DeleteFunc(names, func(n name) bool { return n.name <= o.StartAfter })
+	if len(names) > min(o.Max, store.MaxList) {
+		return nil, wrongAnswer("too many entries")
+	}
+	return names, check(names, o)
+}
+
+// name is one entry: an object, or a common prefix if object is nil.
+type name struct {
+	name   string
+	object *store.Object
+}
+
+// decode undoes the URL encoding and merges both kinds into one order.
+func (l *listing) decode() ([]name, error) {
+	plain := func(s string) (string, error) { return s, nil }
+	if l.EncodingType == "url" {
+		plain = url.QueryUnescape
+	}
+	names := make([]name, 0, len(l.Contents)+len(l.CommonPrefixes))
+	for _, c := range l.Contents {
+		key, err := plain(c.Key)
+		if err != nil {
+			return nil, wrongAnswer("a name that does not decode")
+		}
+		etag := strings.Trim(c.ETag, `"`)
+		names = append(names, name{key, &store.Object{Key: key, Size: c.Size, ETag: etag, LastModified: c.LastModified.UTC()}})
+	}
+	for _, c := range l.CommonPrefixes {
+		prefix, err := plain(c.Prefix)
+		if err != nil {
+			return nil, wrongAnswer("a name that does not decode")
+		}
+		names = append(names, name{name: prefix})
+	}
+	slices.SortFunc(names, func(a, b name) int { return cmp.Compare(a.name, b.name) })
+	return names, nil
+}
+
+// check refuses entries that are no answer to the question.
+func check(names []name, o store.ListOptions) error {
+	for i, n := range names {
+		rest, ok := strings.CutPrefix(n.name, o.Prefix)
+		grouped := o.Delimiter != "" && strings.Contains(rest, o.Delimiter)
+		if !ok || i > 0 && names[i-1].name == n.name {
+			return wrongAnswer("a name that was not asked for")
+		}
+		if grouped == (n.object != nil) || n.object != nil && n.object.Size < 0 {
+			return wrongAnswer("an entry of the wrong sort")
+		}
+	}
+	return nil
+}

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package store_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+	"testing/iotest"
+
+	"github.com/sealgate/sealgate/gateway/store"
+	"github.com/sealgate/sealgate/gateway/store/storetest"
+)
+
+// Exact never gives the last byte of a body that is not as it was declared.
+func TestExact(t *testing.T) {
+	t.Parallel()
+	bad := errors.New("bad")
+	for _, tt := range []struct {
+		name string
+		body io.Reader
+		size int64
+		want error // nil: the body is complete
+	}{
+		{"right", strings.NewReader("body"), 4, nil},
+		{"right, byte by byte", iotest.OneByteReader(strings.NewReader("body")), 4, nil},
+		{"right, end with the data", iotest.DataErrReader(strings.NewReader("body")), 4, nil},
+		{"empty", strings.NewReader(""), 0, nil},
+		{"short", strings.NewReader("bod"), 4, store.ErrLength},
+		{"nothing", strings.NewReader(""), 4, store.ErrLength},
+		{"long", strings.NewReader("body!"), 4, store.ErrLength},
+		{"something for nothing", strings.NewReader("x"), 0, store.ErrLength},
+		{"error after the data", io.MultiReader(strings.NewReader("body"), iotest.ErrReader(bad)), 4, bad},
+		{"error before the last byte", io.MultiReader(strings.NewReader("bod"), iotest.ErrReader(bad)), 4, bad},
+		{"error for nothing", iotest.ErrReader(bad), 0, bad},
+		{"never ends", endless{strings.NewReader("body")}, 4, io.ErrNoProgress},
+	} {
+		for _, size := range []int{1, 3, 4, 5, 100} {
+			e := store.NewExact(tt.body, tt.size)
+			if s, ok := tt.body.(io.Seeker); ok {
+				_, _ = s.Seek(0, io.SeekStart)
+			} else if size > 1 {
+				continue // used up
+			}
+			var got []byte
+			var err error
+			for buf := make([]byte, size); err == nil; {
+				var n int
+				n, err = e.Read(buf)
+				got = append(got, buf[:n]...)
+			}
+			complete := errors.Is(err, io.EOF)
+			if complete != (tt.want == nil) || e.Complete() != complete || !errors.Is(e.Err(), tt.want) {
+				t.Errorf("%s, %d at a time: %v, Err %v, Complete %t, want %v", tt.name, size, err, e.Err(), e.Complete(), tt.want)
+			}
+			if int64(len(got)) == tt.size && tt.size > 0 && !complete {
+				t.Errorf("%s, %d at a time: a bad body was given whole", tt.name, size)
+			}
+		}
+	}
+}
+
+// endless gives no bytes and no end when its reader is at its end.
+type endless struct{ r io.Reader }
+
+func (e endless) Read(p []byte) (int, error) {
+	n, _ := e.r.Read(p)
+	return n, nil
+}
+
+func TestCheckKey(t *testing.T) {
+	t.Parallel()
+	for key, ok := range map[string]bool{
+		"a": true, "/": true, "\u00e9": true, "\x00": true, strings.Repeat("k", 1024): true,
+		"": false, strings.Repeat("k", 1025): false, "\xff": false, "\xc0\x80": false, "\xed\xa0\x80": false,
+	} {
+		if err := store.CheckKey(key); (err == nil) != ok || err != nil && !errors.Is(err, store.ErrKey) {
+			t.Errorf("CheckKey(%.20q) = %v", key, err)
+		}
+	}
+}
+
+// ignoring is a backend that takes conditions and does not look at them.
+type ignoring struct {
+	store.Store
+	none, match bool // what it ignores
+	fail        error
+}
+
+func (s ignoring) Put(ctx context.Context, key string, body io.Reader, o store.PutOptions) (store.Object, error) {
+	if s.fail != nil && (o.IfNoneMatch || o.IfMatch != "") {
+		return store.Object{}, s.fail
+	}
+	if s.none {
+		o.IfNoneMatch = false
+	}
+	if s.match {
+		o.IfMatch = ""
+	}
+	return s.Store.Put(ctx, key, body, o)
+}
+
+func TestProbe(t *testing.T) {
+	t.Parallel()
+	refused := errors.New("not implemented")
+	for _, tt := range []struct {
+		name    string
+		backend ignoring
+		want    store.Capabilities
+		err     error
+	}{
+		{"honest", ignoring{}, store.Capabilities{IfNoneMatch: true, IfMatch: true}, nil},
+		{"ignores creates", ignoring{none: true}, store.Capabilities{IfMatch: true}, nil},
+		{"ignores matches", ignoring{match: true}, store.Capabilities{IfNoneMatch: true}, nil},
+		{"ignores both", ignoring{none: true, match: true}, store.Capabilities{}, nil},
+		{"refuses the headers", ignoring{fail: refused}, store.Capabilities{}, nil},
+		{"is away", ignoring{fail: store.ErrUnavailable}, store.Capabilities{}, store.ErrUnavailable},
+		{"refuses all matches", ignoring{fail: store.ErrPrecondition}, store.Capabilities{}, nil},
+	} {
+		mem := new(storetest.Mem)
+		tt.backend.Store = mem
+		got, err := store.Probe(t.Context(), tt.backend)
+		if got != tt.want || !errors.Is(err, tt.err) {
+			t.Errorf("%s: %+v, %v, want %+v, %v", tt.name, got, err, tt.want, tt.err)
+		}
+		if got.Conditional() != (got.IfMatch && got.IfNoneMatch) {
+			t.Errorf("%s: Conditional is %t", tt.name, got.Conditional())
+		}
+		if page, _ := mem.List(t.Context(), store.ListOptions{}); len(page.Objects) > 0 {
+			t.Errorf("%s: the probe left %q", tt.name, page.Objects[0].Key)
+		}
+	}
+}
+
+// folding is a backend that takes names for others.
+type folding struct {
+	store.Store
+	fold func(string) string
+}
+
+func (s folding) Put(ctx context.Context, key string, body io.Reader, o store.PutOptions) (store.Object, error) {
+	return s.Store.Put(ctx, s.fold(key), body, o)
+}
+
+func (s folding) Head(ctx context.Context, key string) (store.Object, error) {
+	return s.Store.Head(ctx, s.fold(key))
+}
+
+func (s folding) Delete(ctx context.Context, key string) error {
+	return s.Store.Delete(ctx, s.fold(key))
+}
+
+func TestProbeOfFoldingBackends(t *testing.T) {
+	t.Parallel()
+	for name, fold := range map[string]func(string) string{
+		"case":    strings.ToLower,
+		"Unicode": func(s string) string { return strings.ReplaceAll(s, "e\u0301", "\u00e9") },
+	} {
+		_, err := store.Probe(t.Context(), folding{new(storetest.Mem), fold})
+		if err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// The sentinels are kinds of their own: no one is taken for another.
+func TestSentinels(t *testing.T) {
+	t.Parallel()
+	all := []error{
+		store.ErrNotFound, store.ErrPrecondition, store.ErrUnavailable, store.ErrRange, store.ErrNoSpace,
+		store.ErrKey, store.ErrTooLarge, store.ErrLength, store.ErrDamaged, store.ErrOptions,
+	}
+	for i, err := range all {
+		if slices.IndexFunc(all, func(e error) bool { return errors.Is(err, e) }) != i {
+			t.Errorf("%v is taken for another", err)
+		}
+	}
+}
