@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package state
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"sync"
+	"syscall"
+	"testing"
+)
+
+// TestMain lets this binary also be the process that a test kills.
+func TestMain(m *testing.M) {
+	switch os.Getenv("STATE_TEST_ROLE") {
+	case "":
+		os.Exit(m.Run())
+	case "lock":
+		if _, err := LockDir(os.Args[1]); err != nil {
+			panic(err)
+		}
+		fmt.Print("held")
+		select {}
+	case "crash":
+		n, err := strconv.Atoi(os.Args[2])
+		if err != nil {
+			panic(err)
+		}
+		if err := life(context.Background(), os.Args[1], killAt(n)); err != nil {
+			panic(err)
+		}
+	}
+}
+
+// killAt returns a hook that kills this process, without any cleanup, at the
+// n-th durable step.
+func killAt(n int) func(string) {
+	return func(string) {
+		if n--; n == 0 {
+			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL) // it cannot fail for oneself
+			select {}
+		}
+	}
+}
+
+// life makes one change of each kind, in an order in which each is visible.
+func life(ctx context.Context, path string, hook func(string)) error {
+	db, err := Open(ctx, Config{Path: path, Persist: hook})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = db.Close() }()
+	v, r := version(1), replacement(1)
+	var reg *Registration
+	steps := []func() error{
+		func() error { reg, err = db.RegisterInstance(ctx, Instance{ID: "1"}); return err },
+		func() error { return db.SetDeployment(ctx, Deployment{ID: hexOf(1)}) },
+		func() error { return db.SetGeneration(ctx, "local", 1) },
+		func() error { return db.RegisterLog(ctx, "log", 1, "key") },
+		func() error { return db.AddCandidate(ctx, Leftover{Home: v.Home, Path: v.Path, Digest: v.Digest}) },
+		func() error { return db.InsertKeyringVersion(ctx, v) },
+		func() error { return db.AddCandidate(ctx, Leftover{Home: v.Home, Path: r.Path, Digest: r.Digest}) },
+		func() error { return db.ReplaceRecord(ctx, v.Keyring, 1, v.Digest, r) },
+		func() error { return db.ForgetLeftover(ctx, v.Home, v.Path) },
+		func() error { return db.SetState(ctx, v.Keyring, 1, StateActive, StateDecryptOnly) },
+		func() error { return reg.Beat(ctx) },
+		func() error { return reg.Release(ctx) },
+	}
+	for _, step := range steps {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// facts is all of the database that life can see, as one comparable text.
+func facts(t *testing.T, path string) string {
+	t.Helper()
+	db := openAt(t, path)
+	ctx := t.Context()
+	_, set, err1 := db.Deployment(ctx)
+	gen, err2 := db.Generation(ctx, "local")
+	logs, err3 := db.ListLogs(ctx)
+	keyrings, err4 := db.ListKeyringVersions(ctx)
+	left, err5 := db.Leftovers(ctx)
+	var instances int
+	err6 := db.r.QueryRowContext(ctx, "SELECT count(*) FROM instances").Scan(&instances)
+	for _, err := range []error{err1, err2, err3, err4, err5, err6} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	text := fmt.Sprint(set, gen, len(logs), instances, epoch(t, db))
+	for _, v := range keyrings {
+		text += fmt.Sprint(" version ", v.Path, v.State, v.Digest)
+	}
+	for _, l := range left {
+		text += fmt.Sprint(" leftover ", l.Path, l.Kind)
+	}
+	return text
+}
+
+// TestKilledAtEveryStep kills a process before each durable step and after the
+// last one: what is found must be exactly what the steps before it made.
+func TestKilledAtEveryStep(t *testing.T) {
+	t.Parallel()
+	var names []string
+	want := []string{} // want[i]: the facts after i steps
+	whole := filepath.Join(t.TempDir(), "state.db")
+	if err := life(t.Context(), whole, func(p string) { names = append(names, p) }); err != nil {
+		t.Fatal(err)
+	}
+	missing := slices.DeleteFunc(slices.Clone(PersistPoints), func(p string) bool { return slices.Contains(names, p) })
+	if len(missing) > 0 {
+		t.Fatalf("no step passes %v", missing)
+	}
+	for n := 1; n <= len(names); n++ {
+		path := filepath.Join(t.TempDir(), "state.db")
+		if err := child(t, "crash", path, strconv.Itoa(n)).Run(); err == nil {
+			t.Fatalf("step %d of %d (%s) killed nobody", n, len(names), names[n-1])
+		}
+		got := facts(t, path)
+		// Opening makes file and schema again; a beat moves only a time.
+		visible := !slices.Contains([]string{pointCreate, pointMigrate, pointInstanceRegister, pointInstanceRelease}, names[n-1])
+		if visible && slices.Contains(want, got) {
+			t.Errorf("at %s: the step before left no trace", names[n-1])
+		}
+		want = append(want, got)
+	}
+	if got := facts(t, whole); got != "true 1 1 0 3 version "+replacement(1).Path+StateDecryptOnly+replacement(1).Digest {
+		t.Errorf("at the end: %s", got)
+	}
+}
+
+// A panic below a change, as a test's crash hook makes it, must free the
+// database again.
+func TestAPanicRollsBack(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "state.db")
+	panicking := false
+	db, err := Open(t.Context(), Config{Path: path, Persist: func(string) {
+		if panicking {
+			panic("crash")
+		}
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	panicking = true
+	func() {
+		defer func() { _ = recover() }()
+		_ = db.SetGeneration(t.Context(), "local", 9) // it panics
+	}()
+	panicking = false
+	if n, err := db.Generation(t.Context(), "local"); n != 0 || err != nil {
+		t.Errorf("want nothing stored, got %d, %v", n, err)
+	}
+	if err := db.SetGeneration(t.Context(), "local", 1); err != nil {
+		t.Error(err)
+	}
+}
+
+// Of many that replace the same record at once exactly one wins, and the rows
+// agree afterwards.
+func TestConcurrentReplaceHasOneWinner(t *testing.T) {
+	t.Parallel()
+	db := open(t)
+	v := version(1)
+	if err := db.InsertKeyringVersion(t.Context(), v); err != nil {
+		t.Fatal(err)
+	}
+	const racers = 16
+	errs := make([]error, racers)
+	var wg sync.WaitGroup
+	for i := range racers {
+		wg.Go(func() { errs[i] = db.ReplaceRecord(t.Context(), v.Keyring, 1, v.Digest, replacement(byte(i))) })
+	}
+	wg.Wait()
+	winner := slices.Index(errs, nil)
+	for i, err := range errs {
+		if i != winner {
+			wantErr(t, err, ErrConflict)
+		}
+	}
+	list, err := db.ListKeyringVersions(t.Context())
+	if err != nil || len(list) != 1 || winner < 0 || list[0].Digest != replacement(byte(winner)).Digest {
+		t.Fatalf("winner %d, rows %+v, %v", winner, list, err)
+	}
+	if n := epoch(t, db); n != 2 {
+		t.Errorf("want epoch 2, got %d", n)
+	}
+}

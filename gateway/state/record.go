@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package state
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Replacement is the new record of a keyring version whose KEK version moved.
+type Replacement struct {
+	// KEK, KEKVersion, Record, Digest and Path are as in KeyringVersion. The
+	// record object stays in the same home bucket.
+	KEK, KEKVersion string
+	Record          []byte
+	Digest, Path    string
+}
+
+// ReplaceRecord makes r the record of a version if the one it has now has
+// oldDigest, else it is ErrConflict. In the same transaction the old object
+// becomes a superseded leftover, the new one is no candidate any more, and the
+// epoch rises: there is no moment at which an object is known to nobody.
+func (db *DB) ReplaceRecord(ctx context.Context, keyring string, version uint32, oldDigest string, r Replacement) error {
+	doing := fmt.Sprintf("replacing the record of keyring %s@%d", keyring, version)
+	if err := checkDigest(r.Record, r.Digest); err != nil {
+		return wrap(doing, err)
+	}
+	return db.change(ctx, doing, pointRecordReplace, func(tx *sql.Tx) error {
+		old := Leftover{Kind: Superseded, Keyring: keyring, Version: version, Digest: oldDigest}
+		row := tx.QueryRowContext(ctx, "SELECT home, path FROM keyring_versions WHERE keyring = ? AND version = ? AND digest = ?",
+			keyring, version, oldDigest)
+		if err := row.Scan(&old.Home, &old.Path); errors.Is(err, sql.ErrNoRows) {
+			return ErrConflict
+		} else if err != nil {
+			return err
+		}
+		if err := updateRecord(ctx, tx, keyring, version, r); err != nil {
+			return err
+		}
+		if err := forget(ctx, tx, old.Home, r.Path); err != nil {
+			return err
+		}
+		if err := db.addLeftover(ctx, tx, old); err != nil {
+			return err
+		}
+		return bumpEpoch(ctx, tx)
+	})
+}
+
+func updateRecord(ctx context.Context, tx *sql.Tx, keyring string, version uint32, r Replacement) error {
+	return changed(tx.ExecContext(ctx, `UPDATE keyring_versions SET kek = ?, kek_version = ?, record = ?, digest = ?, path = ?
+		WHERE keyring = ? AND version = ?`, r.KEK, r.KEKVersion, r.Record, r.Digest, r.Path, keyring, version))
+}
+
+// Kinds of leftover.
+const (
+	// Candidate is a record object that is about to be written, or was written
+	// by a process that then stopped.
+	Candidate = "candidate"
+	// Superseded is a record object that was replaced and has to go.
+	Superseded = "superseded"
+)
+
+// Leftover is a record object in a bucket that no keyring version names.
+type Leftover struct {
+	// Home is the logical bucket, Path the object's key.
+	Home, Path string
+	// Kind is Candidate or Superseded.
+	Kind string
+	// Keyring, Version and Digest say which record it is.
+	Keyring string
+	Version uint32
+	Digest  string
+	// Since is when the leftover was noted.
+	Since time.Time
+}
+
+// AddCandidate notes a record object before it is written, so that a crash
+// leaves nothing behind that nobody knows. A path that is in use is ErrConflict.
+func (db *DB) AddCandidate(ctx context.Context, l Leftover) error {
+	l.Kind = Candidate
+	return db.change(ctx, "noting a keyring record to come", pointCandidate, func(tx *sql.Tx) error {
+		var n int
+		row := tx.QueryRowContext(ctx, "SELECT count(*) FROM keyring_versions WHERE home = ? AND path = ?", l.Home, l.Path)
+		if err := row.Scan(&n); err != nil {
+			return err
+		}
+		if n > 0 { // a candidate may be deleted at any time: it must never be a record in use
+			return ErrConflict
+		}
+		return db.addLeftover(ctx, tx, l)
+	})
+}
+
+func (db *DB) addLeftover(ctx context.Context, tx *sql.Tx, l Leftover) error {
+	_, err := tx.ExecContext(ctx, "INSERT INTO leftovers (home, path, kind, keyring, version, digest, since) VALUES (?, ?, ?, ?, ?, ?, ?)",
+		l.Home, l.Path, l.Kind, l.Keyring, l.Version, l.Digest, micros(db.cfg.Now()))
+	return err
+}
+
+// Leftovers returns the record objects that may be deleted from their buckets.
+func (db *DB) Leftovers(ctx context.Context) ([]Leftover, error) {
+	const doing = "reading leftover keyring records"
+	rows, err := db.r.QueryContext(ctx, "SELECT home, path, kind, keyring, version, digest, since FROM leftovers ORDER BY home, path")
+	if err != nil {
+		return nil, wrap(doing, err)
+	}
+	defer func() { _ = rows.Close() }() // rows.Err has what matters
+	var list []Leftover
+	for rows.Next() {
+		var l Leftover
+		var since int64
+		if err := rows.Scan(&l.Home, &l.Path, &l.Kind, &l.Keyring, &l.Version, &l.Digest, &since); err != nil {
+			return nil, wrap(doing, err)
+		}
+		l.Since = fromMicros(since)
+		list = append(list, l)
+	}
+	return list, wrap(doing, rows.Err())
+}
+
+// ForgetLeftover drops the note of an object that is gone from its bucket.
+// Forgetting what is not noted is no error.
+func (db *DB) ForgetLeftover(ctx context.Context, home, path string) error {
+	return db.change(ctx, "forgetting a leftover keyring record", pointLeftoverForget, func(tx *sql.Tx) error {
+		return forget(ctx, tx, home, path)
+	})
+}
+
+func forget(ctx context.Context, tx *sql.Tx, home, path string) error {
+	_, err := tx.ExecContext(ctx, "DELETE FROM leftovers WHERE home = ? AND path = ?", home, path)
+	return err
+}
