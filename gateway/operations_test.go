@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package gateway
+
+import (
+	"bytes"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/sealgate/sealgate/gateway/s3api"
+	"github.com/sealgate/sealgate/gateway/store/storetest"
+)
+
+func TestObjectLifeOnTheWire(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, worldOptions{})
+	c := w.client("/writer")
+	plain := noise(1, 200_000)
+	put := w.put(c, "/data/a/one", plain, "Content-Type", "model/x", "x-amz-meta-run", "42")
+	if rec := w.last(); rec.event.Object != put.header.Get("X-Sealgate-Object") || rec.event.Object == "" || !rec.event.AwaitOutcome {
+		t.Errorf("intent of the PUT: object %q, want the answer's %q", rec.event.Object, put.header.Get("X-Sealgate-Object"))
+	}
+	if rec := w.last(); rec.outcome.BytesReceived != int64(len(plain)) || rec.outcome.Status != 200 || rec.outcome.Keyring == "" {
+		t.Errorf("outcome of the PUT: %+v", rec.outcome)
+	}
+	get := w.do(c, http.MethodGet, "/data/a/one", nil)
+	get.wantBody(t, http.StatusOK, plain)
+	for name, want := range map[string]string{
+		"Etag": put.header.Get("Etag"), "Content-Type": "model/x", "X-Amz-Meta-Run": "42", "X-Sealgate-Object": put.header.Get("X-Sealgate-Object"),
+		"Content-Length": "200000", "X-Sealgate-Reason": "", "X-Amz-Meta-Sg1": "",
+	} {
+		if got := get.header.Get(name); got != want {
+			t.Errorf("GET %s: got %q, want %q", name, got, want)
+		}
+	}
+	if rec := w.last(); rec.outcome.BytesSent != int64(len(plain)) || rec.outcome.Object != put.header.Get("X-Sealgate-Object") {
+		t.Errorf("outcome of the GET: %+v", rec.outcome)
+	}
+	head := w.do(c, http.MethodHead, "/data/a/one", nil)
+	if head.status != 200 || head.header.Get("Content-Length") != "200000" || head.header.Get("Etag") != put.header.Get("Etag") {
+		t.Errorf("HEAD: got %d %v", head.status, head.header)
+	}
+	if list := w.do(c, http.MethodGet, "/data?list-type=2", nil); list.status != 200 || !bytes.Contains(list.body, []byte("<Key>a/one</Key>")) || !bytes.Contains(list.body, []byte("<Size>200000</Size>")) {
+		t.Errorf("list: got %d %s", list.status, list.body)
+	}
+	w.do(c, http.MethodDelete, "/data/a/one", nil).want(t, http.StatusNoContent, "")
+	w.do(c, http.MethodGet, "/data/a/one", nil).want(t, http.StatusNotFound, "NoSuchKey")
+	w.endedOnce()
+}
+
+func TestBucketOperations(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, worldOptions{})
+	writer, reader, stranger := w.client("/writer"), w.client("/reader"), w.client("/stranger")
+	if r := w.do(writer, http.MethodHead, "/data", nil); r.status != 200 || r.header.Get("X-Amz-Bucket-Region") != region {
+		t.Errorf("HeadBucket: got %d %v", r.status, r.header)
+	}
+	if r := w.do(writer, http.MethodGet, "/data?location", nil); r.status != 200 {
+		t.Errorf("GetBucketLocation: got %d %s", r.status, r.body)
+	}
+	all, some := w.do(writer, http.MethodGet, "/", nil), w.do(reader, http.MethodGet, "/", nil)
+	if !bytes.Contains(all.body, []byte("<Name>plain</Name>")) || bytes.Contains(all.body, []byte("ghost")) {
+		t.Errorf("ListBuckets of the writer: %s", all.body)
+	}
+	if !bytes.Contains(some.body, []byte("<Name>data</Name>")) || bytes.Contains(some.body, []byte("plain")) {
+		t.Errorf("ListBuckets of the reader: %s", some.body)
+	}
+	w.do(stranger, http.MethodGet, "/", nil).want(t, http.StatusForbidden, "AccessDenied")
+	for _, target := range []string{"/ghost", "/ghost?location"} {
+		w.do(writer, http.MethodGet, target, nil).want(t, http.StatusNotFound, "NoSuchBucket")
+	}
+	for _, method := range []string{http.MethodGet, http.MethodDelete, http.MethodPut} {
+		w.do(writer, method, "/ghost/k", nil).want(t, http.StatusNotFound, "NoSuchBucket")
+		if e := w.lastDenial(); e.Event != "request.refused" || e.Bucket != "ghost" || e.Detail["s3_error"] != "NoSuchBucket" {
+			t.Errorf("%s in a bucket that is not there: recorded %+v", method, e)
+		}
+	}
+}
+
+// exampleOf gives a request for a served operation.
+func exampleOf(op s3api.Op) (method, target string, ok bool) {
+	switch op := op.(type) {
+	case *s3api.GetObject:
+		return http.MethodGet, "/data/a/k", true
+	case *s3api.HeadObject:
+		return http.MethodHead, "/data/a/k", true
+	case *s3api.PutObject:
+		return http.MethodPut, "/data/a/k", true
+	case *s3api.DeleteObject:
+		return http.MethodDelete, "/data/a/k", true
+	case *s3api.ListObjects:
+		if op.Version == 2 {
+			return http.MethodGet, "/data?list-type=2&prefix=a/", true
+		}
+		return http.MethodGet, "/data?prefix=a/", true
+	case *s3api.HeadBucket:
+		return http.MethodHead, "/data", true
+	case *s3api.GetBucketLocation:
+		return http.MethodGet, "/data?location", true
+	case *s3api.ListBuckets:
+		return http.MethodGet, "/", true
+	}
+	return "", "", false
+}
+
+func TestEveryOperationHasARowAndNeedsARight(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, worldOptions{})
+	granted, revoked := w.client("/writer"), w.client("/writer")
+	w.put(granted, "/data/a/k", []byte("x"))
+	served := 0
+	for _, row := range s3api.Operations() {
+		_, unsupported := row.Op.(*s3api.Unsupported)
+		if _, has := actionOf(row.Op); has == unsupported {
+			t.Errorf("%s: has an action row: %t, is served: %t", row.Name, has, !unsupported)
+			continue
+		}
+		if unsupported {
+			continue
+		}
+		served++
+		method, target, ok := exampleOf(row.Op)
+		if !ok {
+			t.Errorf("%s has an action row, but no example in this test", row.Name)
+			continue
+		}
+		if r := w.do(granted, method, target, nil); r.status/100 != 2 {
+			t.Errorf("%s %s (%s) with rights: got %d %s", method, target, row.Name, r.status, r.body)
+		}
+		w.put(granted, "/data/a/k", []byte("x"))
+	}
+	if served < 9 {
+		t.Fatalf("only %d operations are served", served)
+	}
+
+	w.use("version: 1\ntrust_domain: acme.ai\n")
+	calls := w.store.Calls(storetest.Any)
+	for _, row := range s3api.Operations() {
+		method, target, ok := exampleOf(row.Op)
+		if !ok {
+			continue
+		}
+		r := w.do(revoked, method, target, nil)
+		if r.status != http.StatusForbidden || r.header.Get("X-Sealgate-Reason") != "no_grant" || r.header.Get("X-Sealgate-Audit") == "" {
+			t.Errorf("%s without rights: got %d %v, want 403 no_grant with a receipt", row.Name, r.status, r.header)
+		}
+		if e := w.lastDenial(); e.Action != row.Name || e.Decision != "deny" {
+			t.Errorf("%s without rights: recorded %+v", row.Name, e)
+		}
+	}
+	if got := w.store.Calls(storetest.Any); got != calls {
+		t.Errorf("refused operations made %d calls to the store", got-calls)
+	}
+}
+
+func TestMissingAndForbiddenLookAlike(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, worldOptions{})
+	w.put(w.client("/writer"), "/data/there", []byte("x"))
+	reader, stranger := w.client("/reader"), w.client("/stranger")
+	for _, method := range []string{http.MethodGet, http.MethodHead} {
+		missing := w.do(reader, method, "/data/gone", nil)
+		forbidden := w.do(stranger, method, "/data/gone", nil)
+		exists := w.do(stranger, method, "/data/there", nil)
+		if m, f := shape(missing, "/reader"), shape(forbidden, "/stranger"); m != f {
+			t.Errorf("%s: missing and forbidden differ:\n%s\n%s", method, m, f)
+		}
+		if f, e := shape(forbidden, "/stranger"), strings.ReplaceAll(shape(exists, "/stranger"), "there", "gone"); f != e {
+			t.Errorf("%s: a forbidden key that exists and one that does not differ:\n%s\n%s", method, f, e)
+		}
+	}
+	if rec := w.last(); rec.outcome.Error == "" || rec.event.Decision != "allow" {
+		t.Errorf("the record does not say that the key is missing: %+v", rec)
+	}
+	// The same rule where a condition names the key (S3.md, "Errors").
+	if r := w.do(w.client("/blind"), http.MethodPut, "/data/drop/gone", []byte("x"), "If-Match", `"abc"`); r.status != http.StatusForbidden {
+		t.Errorf("If-Match on a missing key by who may not list: got %d %s, want 403", r.status, r.body)
+	}
+}
+
+// shape is all that a client can see of an answer, without what names the
+// request and the asker.
+func shape(r reply, who string) string {
+	var b strings.Builder
+	id := r.header.Get("X-Amz-Request-Id")
+	for _, name := range []string{"X-Sealgate-Reason", "Content-Type", "Connection", "Etag", "Last-Modified", "Content-Range"} {
+		fmt.Fprintf(&b, "%s=%q ", name, r.header.Get(name))
+	}
+	text := strings.NewReplacer(id, "ID", "acme.ai"+who, "WHO").Replace(string(r.body))
+	fmt.Fprintf(&b, "audit=%t status=%d %s", r.header.Get("X-Sealgate-Audit") != "", r.status, text)
+	return b.String()
+}
+
+func TestReservedNamesAreRefusedToAll(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, worldOptions{})
+	c := w.client("/writer")
+	for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPut, http.MethodDelete} {
+		for _, key := range []string{".sealgate", ".sealgate/keyrings/x", "%2esealgate/x"} {
+			r := w.do(c, method, "/data/"+key, nil)
+			if r.status != http.StatusForbidden || r.header.Get("X-Sealgate-Reason") != "reserved_name" {
+				t.Errorf("%s %s: got %d %s", method, key, r.status, r.header.Get("X-Sealgate-Reason"))
+			}
+		}
+	}
+	if n := w.store.Calls(storetest.Any); n != 0 {
+		t.Errorf("the store was called %d times", n)
+	}
+}
+
+func TestConditionsOfWrites(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, worldOptions{})
+	c, creator := w.client("/writer"), w.client("/creator")
+	etag := w.put(c, "/data/k", []byte("one")).header.Get("Etag")
+	w.do(c, http.MethodPut, "/data/k", []byte("two"), "If-None-Match", "*").want(t, http.StatusPreconditionFailed, "PreconditionFailed")
+	w.do(c, http.MethodPut, "/data/k", []byte("two"), "If-Match", `"0000-1"`).want(t, http.StatusPreconditionFailed, "PreconditionFailed")
+	w.do(c, http.MethodPut, "/data/gone", []byte("two"), "If-Match", etag).want(t, http.StatusNotFound, "NoSuchKey")
+	w.do(c, http.MethodGet, "/data/k", nil).wantBody(t, 200, []byte("one"))
+	w.put(c, "/data/k", []byte("two"), "If-Match", etag)
+	w.do(c, http.MethodGet, "/data/k", nil).wantBody(t, 200, []byte("two"))
+
+	w.put(creator, "/data/new/k", []byte("x"), "If-None-Match", "*")
+	w.do(creator, http.MethodPut, "/data/new/k", []byte("y"), "If-None-Match", "*").want(t, http.StatusPreconditionFailed, "PreconditionFailed")
+	w.do(creator, http.MethodPut, "/data/new/k", []byte("y")).want(t, http.StatusForbidden, "AccessDenied")
+	// A store that does not keep conditions must not be asked to.
+	w.do(creator, http.MethodPut, "/plain/new/k", []byte("x"), "If-None-Match", "*").want(t, http.StatusNotImplemented, "NotImplemented")
+	w.do(c, http.MethodPut, "/plain/new/k", []byte("x"), "If-Match", etag).want(t, http.StatusNotImplemented, "NotImplemented")
+	w.endedOnce()
+}
+
+func TestConditionsOfReads(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, worldOptions{})
+	c := w.client("/writer")
+	put := w.put(c, "/data/k", noise(3, 100_000), "x-amz-meta-a", "b")
+	etag := put.header.Get("Etag")
+	for _, method := range []string{http.MethodGet, http.MethodHead} {
+		not := w.do(c, method, "/data/k", nil, "If-None-Match", etag)
+		if not.status != http.StatusNotModified || not.header.Get("Etag") != etag || len(not.body) != 0 || not.header.Get("X-Amz-Meta-A") != "" {
+			t.Errorf("%s If-None-Match: got %d %v", method, not.status, not.header)
+		}
+		failed := w.do(c, method, "/data/k", nil, "If-Match", `"ff-1"`)
+		if failed.status != http.StatusPreconditionFailed || failed.header.Get("X-Amz-Meta-A") != "" || failed.header.Get("X-Sealgate-Object") != "" {
+			t.Errorf("%s If-Match: got %d %v", method, failed.status, failed.header)
+		}
+		if r := w.do(c, method, "/data/k", nil, "Range", "bytes=5-9", "If-Match", `"ff-1"`); r.status != http.StatusPreconditionFailed {
+			t.Errorf("%s range with If-Match: got %d", method, r.status)
+		}
+	}
+	w.endedOnce()
+}
+
+func TestPolicyOrKeysAbsent(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, worldOptions{})
+	c := w.client("/writer")
+	snap := w.g.Current()
+	w.g.Use(&Snapshot{})
+	w.do(c, http.MethodGet, "/data/k", nil).want(t, http.StatusServiceUnavailable, "ServiceUnavailable")
+	w.g.Use(&Snapshot{Policy: snap.Policy, Buckets: snap.Buckets})
+	for _, method := range []string{http.MethodGet, http.MethodPut, http.MethodDelete} {
+		w.do(c, method, "/data/k", nil).want(t, http.StatusServiceUnavailable, "ServiceUnavailable")
+	}
+	w.do(c, http.MethodGet, "/data?list-type=2", nil).want(t, http.StatusServiceUnavailable, "ServiceUnavailable")
+	if n := w.store.Calls(storetest.Any); n != 0 {
+		t.Errorf("the store was called %d times", n)
+	}
+}

@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/sealgate/sealgate/envelope"
+	"github.com/sealgate/sealgate/gateway/s3api"
+	"github.com/sealgate/sealgate/gateway/store"
+	"github.com/sealgate/sealgate/rotation"
+)
+
+// errUnmanaged marks an object that carries no header of ours: someone else
+// wrote it, or the store took the header away.
+var errUnmanaged = errors.New("the object was not written by the gateway")
+
+// errMixed marks an ETag that stands for another object than before.
+var errMixed = fmt.Errorf("another object stands behind this ETag: %w", envelope.ErrAuth)
+
+// source is a stored object whose header was verified, with an open body or
+// none.
+type source struct {
+	stored   store.Object
+	object   *envelope.Object
+	manifest *envelope.Manifest // nil unless it was needed
+	body     *store.Reader      // nil for a head
+	rng      s3api.Range        // as asked for, or all of it where If-Range does not hold
+}
+
+func (s *source) close() {
+	if s != nil && s.body != nil {
+		_ = s.body.Close() // read side: nothing can be lost
+		s.body = nil
+	}
+}
+
+// reader finds and verifies objects of one bucket for one exchange.
+type reader struct {
+	x      *exchange
+	bucket string
+	store  store.Store
+}
+
+// want is what a read asks for.
+type want struct {
+	key       string
+	rng       s3api.Range
+	cond      s3api.Conditions
+	checksums bool
+}
+
+// head opens the header of a key, and its manifest if the size or the
+// checksum asked for is only there.
+func (rd reader) head(ctx context.Context, w want) (*source, error) {
+	stored, err := rd.store.Head(ctx, w.key)
+	if err != nil {
+		return nil, err
+	}
+	s := &source{stored: stored}
+	if err := rd.open(s, w); err != nil {
+		return nil, err
+	}
+	return s, rd.complete(ctx, s, w)
+}
+
+// body opens a key with the body positioned for the range. The common case is
+// one call to the store: the stored range of an object from one PUT follows
+// from the plaintext range alone (FORMAT.md §11).
+func (rd reader) body(ctx context.Context, w want) (*source, error) {
+	guess, ok := guessRange(w.rng)
+	if !ok {
+		return rd.located(ctx, w)
+	}
+	body, err := rd.store.Get(ctx, w.key, guess)
+	if errors.Is(err, store.ErrRange) {
+		return rd.located(ctx, w) // finds that out again, with the size to tell
+	}
+	if err != nil {
+		return nil, err
+	}
+	s := &source{stored: body.Object, body: body}
+	if err := rd.open(s, w); err != nil {
+		s.close()
+		return nil, err
+	}
+	if s.object.Multipart() || s.rng != w.rng {
+		s.close()
+		return rd.located(ctx, w)
+	}
+	if err := rd.complete(ctx, s, w); err != nil {
+		s.close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// located opens a key when the stored range depends on the object's size or
+// parts: header first, then the body of that very version.
+func (rd reader) located(ctx context.Context, w want) (*source, error) {
+	s, err := rd.head(ctx, w)
+	if err != nil {
+		return nil, err
+	}
+	if err := w.cond.CheckRead(s3api.ETag(s.stored.ETag), s.stored.LastModified); err != nil {
+		return s, err
+	}
+	off, n, err := s.rng.Resolve(s.object.PlainSize())
+	if err != nil {
+		return s, err // with the size, which the answer names
+	}
+	get := store.GetOptions{Len: -1, IfMatch: s.stored.ETag}
+	if s.partial() {
+		if get.Off, get.Len, err = s.object.Plan(off, n); err != nil {
+			return s, err
+		}
+	}
+	if s.body, err = rd.store.Get(ctx, w.key, get); err != nil {
+		return s, changedMeanwhile(err)
+	}
+	return s, nil
+}
+
+// partial says whether less than the whole object is asked for. A part of an
+// empty object is all of it.
+func (s *source) partial() bool { return s.rng.Partial() && s.object.PlainSize() > 0 }
+
+// guessRange gives the stored range of an object from one PUT, from the
+// plaintext range alone; false for ranges that depend on the size.
+func guessRange(rng s3api.Range) (store.GetOptions, bool) {
+	first, last, ok := rng.Bounds()
+	switch {
+	case !ok || first >= envelope.MaxPutSize:
+		return store.GetOptions{}, false
+	case !rng.Partial():
+		return store.Whole(), true
+	}
+	end := int64(envelope.MaxPutSize)
+	if last >= 0 && last < end {
+		end = last + 1
+	}
+	off, n := envelope.CipherRange(largestPut, first, end-first)
+	if last < 0 {
+		n = -1
+	}
+	return store.GetOptions{Off: off, Len: n}, true
+}
+
+// largestPut places a segment where it lies in every object from one PUT that
+// is long enough to have it.
+var largestPut = envelope.NewLayout(envelope.MaxPutSize)
+
+// open verifies the header: the key that opens it is chosen by it, but no
+// fact about the object is believed before it opened for this location.
+func (rd reader) open(s *source, w want) error {
+	x := rd.x
+	if s.stored.Metadata == "" {
+		return errUnmanaged
+	}
+	// The key is the client's: under the one that the store names, any object
+	// of the bucket would open (FORMAT.md §5).
+	loc := envelope.Location{Bucket: rd.bucket, Key: w.key}
+	object, err := envelope.OpenHeader(s.stored.Metadata, loc, x.snap.Keys.Lookup)
+	if errors.Is(err, rotation.ErrNoKeyring) {
+		// The header names a key that was never ours or was given up: to try
+		// again later, as for a key that is away, would change nothing.
+		return fmt.Errorf("%w: %w", envelope.ErrAuth, err)
+	}
+	if err != nil {
+		return err
+	}
+	x.outcome.Object = object.ObjectID().String()
+	x.outcome.Keyring, x.outcome.KeyringVersion = object.Ring().String(), object.RingVersion()
+	if !x.g.pins.check(rd.bucket, w.key, s.stored.ETag, object.ObjectID()) {
+		return errMixed
+	}
+	s.object = object
+	s.rng = w.cond.Select(w.rng, s3api.ETag(s.stored.ETag), s.stored.LastModified)
+	if object.Multipart() {
+		return nil // its size is in the manifest
+	}
+	return object.CheckStored(s.stored.Size)
+}
+
+// complete reads the manifest where something asked for is only there.
+func (rd reader) complete(ctx context.Context, s *source, w want) error {
+	inHeader := s.object.Attr().Checksum.Algorithm != envelope.ChecksumNone
+	answered := w.checksums && !s.partial() // a part has no checksum of its own
+	if !s.object.Multipart() && (!answered || inHeader) {
+		return nil
+	}
+	off, n, err := s.object.TailRange(s.stored.Size)
+	if err != nil {
+		return err
+	}
+	body, err := rd.store.Get(ctx, w.key, store.GetOptions{Off: off, Len: n, IfMatch: s.stored.ETag})
+	if err != nil {
+		return changedMeanwhile(err)
+	}
+	defer body.Close() //nolint:errcheck // read side: nothing can be lost
+	tail, err := io.ReadAll(io.LimitReader(body, n+1))
+	if err != nil {
+		return err
+	}
+	if s.manifest, err = s.object.UseManifest(s.stored.Size, tail); errors.Is(err, io.ErrShortBuffer) {
+		return fmt.Errorf("the store gave %d bytes of a tail of %d: %w", len(tail), n, envelope.ErrAuth)
+	}
+	return err
+}
+
+// changedMeanwhile turns the failed condition of a follow-up read into what
+// the client can act on.
+func changedMeanwhile(err error) error {
+	if errors.Is(err, store.ErrPrecondition) || errors.Is(err, store.ErrNotFound) {
+		return s3api.SlowDown("the object was replaced while it was being read; try again")
+	}
+	return err
+}
