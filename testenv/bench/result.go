@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package bench
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"text/tabwriter"
+)
+
+// Result is one figure: a line of the table and an element of latest.json.
+type Result struct {
+	Name  string  `json:"name"`
+	Value float64 `json:"value"`
+	Unit  string  `json:"unit"`
+	// Baseline names what Value is compared with; BaselineValue has its unit.
+	Baseline      string  `json:"baseline,omitempty"`
+	BaselineValue float64 `json:"baseline_value,omitempty"`
+	// Ratio is the median over the rounds of value over baseline, which is
+	// steadier than the ratio of the two medians.
+	Ratio float64 `json:"ratio,omitempty"`
+	// Bar is what Ratio, or Value where there is no baseline, is held to: at
+	// least, or at most where Most is set. Nil: the figure is only reported.
+	Bar   *float64 `json:"bar,omitempty"`
+	Most  bool     `json:"at_most,omitempty"`
+	Holds *bool    `json:"holds,omitempty"`
+}
+
+// rounds are the figures of one thing, one for each round.
+type rounds []float64
+
+func (r rounds) median() float64 {
+	s := slices.Sorted(slices.Values(r))
+	if len(s)%2 == 0 {
+		return (s[len(s)/2-1] + s[len(s)/2]) / 2
+	}
+	return s[len(s)/2]
+}
+
+// figure is a Result from the rounds of one thing.
+func figure(name, unit string, r rounds) Result {
+	return Result{Name: name, Unit: unit, Value: r.median()}
+}
+
+// against is a Result from rounds that alternated with those of a baseline.
+func against(name, unit string, r rounds, baseline string, base rounds) Result {
+	res := figure(name, unit, r)
+	ratios := make(rounds, len(r))
+	for i := range r {
+		ratios[i] = r[i] / base[i]
+	}
+	res.Baseline, res.BaselineValue, res.Ratio = baseline, base.median(), ratios.median()
+	return res
+}
+
+func (r Result) measured() float64 {
+	if r.Baseline != "" {
+		return r.Ratio
+	}
+	return r.Value
+}
+
+func (r Result) atLeast(bar float64) Result {
+	r.Bar, r.Holds = &bar, new(r.measured() >= bar)
+	return r
+}
+
+func (r Result) atMost(bar float64) Result {
+	r.Bar, r.Most, r.Holds = &bar, true, new(r.measured() <= bar)
+	return r
+}
+
+// write prints the table and keeps the figures in file.
+func write(w io.Writer, file string, results []Result) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(t, "name\tvalue\tunit\tbaseline\t\tratio\tbar\tholds\t")
+	for _, r := range results {
+		fmt.Fprintln(t, r.row())
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	b, err := json.MarshalIndent(results, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(file), 0o750); err != nil {
+		return err
+	}
+	return os.WriteFile(file, append(b, '\n'), 0o600)
+}
+
+func (r Result) row() string {
+	base, ratio, bar, holds := "-\t", "-", "-", "-"
+	if r.Baseline != "" {
+		base, ratio = fmt.Sprintf("%s\t%s", r.Baseline, short(r.BaselineValue)), fmt.Sprintf("%.2f", r.Ratio)
+	}
+	if r.Bar != nil {
+		sense := ">="
+		if r.Most {
+			sense = "<="
+		}
+		bar, holds = fmt.Sprintf("%s %g", sense, *r.Bar), "yes"
+		if !*r.Holds {
+			holds = "NO"
+		}
+	}
+	return fmt.Sprintf("%s\t%s\t%s\t%s\t%s\t%s\t%s\t", r.Name, short(r.Value), r.Unit, base, ratio, bar, holds)
+}
+
+// short prints a figure with the digits that mean something.
+func short(v float64) string {
+	if v != 0 && v < 10 {
+		return fmt.Sprintf("%.2f", v)
+	}
+	return fmt.Sprintf("%.0f", v)
+}
