@@ -143,7 +143,7 @@ func FuzzOpenAll(f *testing.F) {
 	f.Add(len(stored)-1, byte(3), int64(1))
 	f.Fuzz(func(t *testing.T, at int, change byte, longer int64) {
 		if at < 0 || at >= len(stored) || longer < -int64(len(stored)) || longer > 1000 {
-			t.Skip()
+			return // nothing that a store could return
 		}
 		bad := append(bytes.Clone(stored), make([]byte, max(0, longer))...)[:int64(len(stored))+longer]
 		if at < len(bad) {

@@ -74,12 +74,12 @@ func FuzzLayout(f *testing.F) {
 		sizes := []int64{a, b, c}
 		for _, size := range sizes {
 			if size < 0 || size > MaxPartSize {
-				t.Skip()
+				return // no part has this size
 			}
 		}
 		l := NewLayout(sizes...)
 		if off < 0 || n <= 0 || off > l.PlainSize() || n > l.PlainSize()-off {
-			t.Skip()
+			return // no range of this object
 		}
 		begin, length := CipherRange(l, off, n)
 		first, last := l.at(off), l.at(off+n-1)

@@ -36,11 +36,16 @@ func childConfig(dir string) Config {
 	}
 }
 
-func TestChildProcess(t *testing.T) {
-	dir := os.Getenv(childDir)
-	if dir == "" {
-		t.Skip("it is a helper of the crash tests")
+// TestMain lets this binary also be the process that a test kills.
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(childDir); dir != "" {
+		child(dir)
+		return
 	}
+	os.Exit(m.Run())
+}
+
+func child(dir string) {
 	c := childConfig(dir)
 	nth, _ := strconv.Atoi(os.Getenv(childNth))
 	var calls atomic.Int32
@@ -101,7 +106,7 @@ type acknowledged struct {
 // run runs one child. It reports whether the child was killed.
 func (a *acknowledged) run(t *testing.T, dir string, kill time.Duration, env ...string) bool {
 	t.Helper()
-	cmd := exec.Command(os.Args[0], "-test.run=^TestChildProcess$")
+	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(append(os.Environ(), childDir+"="+dir), env...)
 	r, w, err := os.Pipe()
 	if err != nil {

@@ -17,10 +17,7 @@ import (
 	"github.com/sealgate/sealgate/testenv/gate"
 )
 
-var (
-	measure = flag.Bool("bench", false, "measure; nothing is measured without it")
-	only    = flag.String("only", "", "measure only groups whose name contains this; latest.json is then left alone")
-)
+var only = flag.String("only", "", "measure only groups whose name contains this; latest.json is then left alone")
 
 // childEnv makes this program the other side of a measurement.
 const childEnv = "SEALGATE_BENCH_CHILD"
@@ -74,11 +71,8 @@ var groups = []group{
 	{"list", measureList},
 }
 
-// TestBench measures all and fails where a bar is missed.
-func TestBench(t *testing.T) {
-	if !*measure {
-		t.Skip("only `make bench` measures")
-	}
+// BenchmarkAll measures all and fails where a bar is missed.
+func BenchmarkAll(t *testing.B) {
 	var all []Result
 	before := conditions()
 	for _, g := range groups {
