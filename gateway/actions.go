@@ -20,8 +20,19 @@ type action struct {
 	serve  func(*exchange, policy.Grant) error
 }
 
-// actionOf gives the row of an operation; false means there is none.
+// actionOf gives the row of an operation; false means there is none. Each
+// operation has a row in one table only.
 func actionOf(op s3api.Op) (action, bool) {
+	for _, table := range []func(s3api.Op) (action, bool){baseAction, multipartAction, batchAction, stsAction} {
+		if a, ok := table(op); ok {
+			return a, true
+		}
+	}
+	return action{}, false
+}
+
+// baseAction has the rows of reading, writing and listing single objects.
+func baseAction(op s3api.Op) (action, bool) {
 	switch op := op.(type) {
 	case *s3api.GetObject:
 		return action{event: "artifact.read", decide: onKey(policy.VerbRead), serve: bind(op, (*exchange).getObject)}, true
