@@ -31,4 +31,10 @@ var (
 	// ErrOptions: the options contradict each other or exceed a limit; a fault
 	// of the caller, not of the backend.
 	ErrOptions = errors.New("invalid options")
+	// ErrNoUpload: the backend does not know this multipart upload, or not
+	// under this key. It was never begun, or is completed or aborted.
+	ErrNoUpload = errors.New("no such multipart upload")
+	// ErrPart: the parts named for a multipart upload's completion are not what
+	// the backend has: number, tag, order, or a size that is too small.
+	ErrPart = errors.New("part of a multipart upload does not match")
 )

@@ -172,6 +172,7 @@ func TestSentinels(t *testing.T) {
 	all := []error{
 		store.ErrNotFound, store.ErrPrecondition, store.ErrUnavailable, store.ErrRange, store.ErrNoSpace,
 		store.ErrKey, store.ErrTooLarge, store.ErrLength, store.ErrDamaged, store.ErrOptions,
+		store.ErrNoUpload, store.ErrPart,
 	}
 	for i, err := range all {
 		if slices.IndexFunc(all, func(e error) bool { return errors.Is(err, e) }) != i {
