@@ -11,6 +11,6 @@
 // to values, so that it can be tested whole and used by a gateway, by an
 // offline tool, or by an auditor alike. Whatever the store returns is hostile
 // until it has been opened: no function here returns a byte, a length or a
-// name from stored data that has not been authenticated, except PeekHeader
-// and PlainSize, whose names and comments say so.
+// name from stored data that has not been authenticated, except PlainSize,
+// whose comment says so.
 package envelope

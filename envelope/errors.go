@@ -32,6 +32,9 @@ var (
 	ErrAttrTooLarge = errors.New("envelope: metadata over the budget")
 	// ErrAttrInvalid: the client's metadata cannot be stored (FORMAT §6).
 	ErrAttrInvalid = errors.New("envelope: invalid metadata")
+	// ErrKeyring: a copy was to share its DEK with a source that another
+	// keyring wraps (FORMAT §5).
+	ErrKeyring = errors.New("envelope: source and copy have different keyrings")
 	// ErrUsed: a Sealer or PartSealer was asked for a second body. Its IV
 	// would key two different plaintexts.
 	ErrUsed = errors.New("envelope: sealer already used")

@@ -103,16 +103,25 @@ func ExampleOpenHeader() {
 	// Output: true wrap
 }
 
-// Read the names in an object's metadata, to find its key.
-func ExamplePeekHeader() {
+// Copy an object inside its keyring: a new header, the same body.
+func ExampleObject_Rewrap() {
 	key := exampleKey()
-	s, err := envelope.NewSealer(envelope.SealConfig{Key: key})
+	s, err := envelope.NewSealer(envelope.SealConfig{Key: key, Location: envelope.Location{Bucket: "models", Key: "dev/model"}})
 	if err != nil {
 		panic(err)
 	}
-	p, err := envelope.PeekHeader(s.Metadata())
-	fmt.Println(p.Ring == key.Ring(), p.Version, p.Multipart, err)
-	// Output: true 1 false <nil>
+	source, err := envelope.OpenHeader(s.Metadata(), envelope.Location{Bucket: "models", Key: "dev/model"}, lookup(key))
+	if err != nil {
+		panic(err)
+	}
+	to := envelope.Location{Bucket: "models", Key: "prod/model"}
+	meta, err := source.Rewrap(envelope.RewrapConfig{Key: key, Location: to})
+	if err != nil {
+		panic(err)
+	}
+	_, err = envelope.OpenHeader(meta, to, lookup(key))
+	fmt.Println(err)
+	// Output: <nil>
 }
 
 // Seal an object in parts, read its manifest, and open it.

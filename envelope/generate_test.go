@@ -24,6 +24,7 @@ const generated = "go test ./envelope -run TestGenerate -update"
 func TestGenerate(t *testing.T) {
 	for name, list := range map[string]any{
 		"v1_open.json":     append(openVectors(t), badOpenVectors(t)...),
+		"v1_copy.json":     copyVectors(t),
 		"v1_derive.json":   deriveVectors(),
 		"v1_record.json":   recordVectors(t),
 		"v1_attr.json":     attrVectors(t),

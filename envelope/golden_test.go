@@ -55,6 +55,7 @@ func (r runs) bytes() []byte {
 // vectorFiles ties each file to what checks it.
 var vectorFiles = map[string]func(*testing.T, []byte){
 	"v1_open.json":     checkVectors(checkOpenVector),
+	"v1_copy.json":     checkVectors(checkOpenVector),
 	"v1_derive.json":   checkVectors(checkDeriveVector),
 	"v1_record.json":   checkVectors(checkRecordVector),
 	"v1_attr.json":     checkVectors(checkAttrVector),

@@ -8,24 +8,6 @@ import (
 	"github.com/sealgate/sealgate/envelope/internal/stream"
 )
 
-// Peek holds the names in an object's metadata before anything is verified.
-// They are for key lookup and the audit log, never for a decision.
-type Peek struct {
-	ObjectID, Ring ID
-	Version        uint32
-	Multipart      bool
-}
-
-// PeekHeader reads the names in meta without authenticating them. It returns
-// ErrAuth if meta is malformed.
-func PeekHeader(meta string) (Peek, error) {
-	h, err := parseHeader(meta)
-	if err != nil {
-		return Peek{}, fmt.Errorf("reading header: %w", err)
-	}
-	return Peek{ObjectID: h.object, Ring: h.ring, Version: h.ringVersion, Multipart: h.kind == kindMultipart}, nil
-}
-
 // Object is a header that has been opened: all it says is authentic. Its
 // methods are safe for concurrent use, but UseManifest comes before all that
 // depend on it.

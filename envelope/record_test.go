@@ -211,17 +211,3 @@ func TestDecodeRecordRefuses(t *testing.T) {
 		}
 	}
 }
-
-func TestState(t *testing.T) {
-	t.Parallel()
-	for s := StateActive; s <= StateDestroyed; s++ {
-		if got, err := ParseState(s.String()); err != nil || got != s {
-			t.Errorf("%s comes back as %s, %v", s, got, err)
-		}
-	}
-	for _, name := range []string{"", "Active", "state(0)", "deleted"} {
-		if s, err := ParseState(name); err == nil {
-			t.Errorf("%q is %s", name, s)
-		}
-	}
-}

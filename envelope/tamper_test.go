@@ -361,18 +361,3 @@ func TestVague(t *testing.T) {
 		t.Error("Fault names a rule for errors that broke none")
 	}
 }
-
-// TestPeek: names are read without a key, and nothing else is.
-func TestPeek(t *testing.T) {
-	t.Parallel()
-	s := newTestSealer(t, 1)
-	p, err := PeekHeader(s.Metadata())
-	if want := (Peek{s.ObjectID(), testRing, 3, false}); err != nil || p != want {
-		t.Errorf("got %v, %v; want %v", p, err, want)
-	}
-	if p, err := PeekHeader(newTestUpload(t).Metadata()); err != nil || !p.Multipart {
-		t.Errorf("got %v, %v; want a multipart object", p, err)
-	}
-	_, err = PeekHeader("")
-	wantFault(t, err, ruleMetadata)
-}
