@@ -69,6 +69,9 @@ var groups = []group{
 	{"large", measureLarge},
 	{"small", measureSmall},
 	{"list", measureList},
+	{"medium", measureMedium},
+	{"ranges", measureRanges},
+	{"proxied-small", measureProxiedSmall},
 }
 
 // BenchmarkAll measures all and fails where a bar is missed.

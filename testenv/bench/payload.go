@@ -62,3 +62,8 @@ func (p *payload) advance(n int) {
 	p.at = (p.at + n) % period
 	p.left -= int64(n)
 }
+
+// skip goes on n bytes later.
+func (p *payload) skip(n int64) {
+	p.at, p.left = int((int64(p.at)+n)%period), p.left-n
+}

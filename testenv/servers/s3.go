@@ -5,6 +5,7 @@ package servers
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/base64"
 	"errors"
 	"net/http"
 	"os"
@@ -48,11 +49,15 @@ const (
 	region    = "us-east-1"
 )
 
+// MinIOKey is the key that a MinIO encrypts with when a bucket asks for that.
+const MinIOKey = "sealgate-test"
+
 var minioKind = kind{
 	name: "minio", tool: "github.com/minio/minio", health: "/minio/health/cluster",
 	env: []string{
 		"MINIO_ROOT_USER=" + accessKey, "MINIO_ROOT_PASSWORD=" + secretKey, "MINIO_REGION=" + region,
 		"MINIO_BROWSER=off", "MINIO_UPDATE=off", "MINIO_CI_CD=on",
+		"MINIO_KMS_SECRET_KEY=" + MinIOKey + ":" + base64.StdEncoding.EncodeToString(make([]byte, 32)),
 	},
 	args: func(s *Server) []string {
 		return []string{"server", "--quiet", "--address", s.addr, "--certs-dir", filepath.Join(s.dir, "certs"), s.DataDir}
@@ -209,8 +214,12 @@ func prepare(tb testing.TB, k kind) *Server {
 // launch starts the process and waits until it is ready.
 func (s *Server) launch(tb testing.TB) {
 	tb.Helper()
-	binary := built(tb, s.kind.name, s.kind.tool)
-	p, err := start(s.dir, binary, s.kind.env, s.kind.args(s)...)
+	s.launchBinary(tb, built(tb, s.kind.name, s.kind.tool), s.kind.args(s)...)
+}
+
+func (s *Server) launchBinary(tb testing.TB, binary string, args ...string) {
+	tb.Helper()
+	p, err := start(s.dir, binary, s.kind.env, args...)
 	if err == nil {
 		client := &http.Client{Transport: s.transport(tb), Timeout: 5 * time.Second}
 		err = p.await(client, s.Endpoint+s.kind.health)

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package bench
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/minio/minio-go/v7/pkg/sse"
+
+	"github.com/sealgate/sealgate/certs/certstest"
+	"github.com/sealgate/sealgate/testenv/gate"
+	"github.com/sealgate/sealgate/testenv/servers"
+)
+
+// front is everything that stands in front of one S3 server: the gateway, and a
+// TLS proxy that does nothing. Both have the same bucket behind them.
+type front struct {
+	gate           *gate.Gate
+	server         *servers.Server
+	bucket         string
+	gateway, proxy target
+}
+
+func startFront(t testing.TB, s *servers.Server) *front {
+	t.Helper()
+	f := &front{server: s, bucket: openBucket(t, s)}
+	credential := filepath.Join(t.TempDir(), "credential")
+	text, err := json.Marshal(map[string]string{"access_key": s.AccessKey, "secret_key": s.SecretKey})
+	if err == nil {
+		err = os.WriteFile(credential, text, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.gate = gate.Start(t, gate.Options{Config: map[string]string{
+		"backends": fmt.Sprintf("{store: {kind: s3, endpoint: %q, region: %s, credential: {file: %s}}}", s.Endpoint, s.Region, credential),
+		"buckets":  fmt.Sprintf("{models: {backend: store, bucket: %s}}", s.NewBucket(t)),
+	}})
+	who := f.gate.CA.SVID(t, "/writer", certstest.Options{})
+	f.gateway = newTarget(f.gate.Endpoint+"/models", f.gate.TLS(t, who))
+	f.proxy = plainTarget(t, servers.Nginx(t, s), f.bucket)
+	return f
+}
+
+// openBucket makes a bucket that needs no signature, so that a baseline is not
+// charged for signing what the gateway's clients do not sign.
+func openBucket(t testing.TB, s *servers.Server) string {
+	t.Helper()
+	bucket := s.NewBucket(t)
+	policy := fmt.Sprintf(`{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"AWS": ["*"]}, "Action": ["s3:*"],
+		"Resource": ["arn:aws:s3:::%[1]s", "arn:aws:s3:::%[1]s/*"]}]}`, bucket)
+	if err := s.Client(t).SetBucketPolicy(t.Context(), bucket, policy); err != nil {
+		t.Fatalf("opening bucket %s: %v", bucket, err)
+	}
+	return bucket
+}
+
+// plainTarget is a server that is asked without a client certificate.
+func plainTarget(t testing.TB, s *servers.Server, bucket string) target {
+	t.Helper()
+	c := &tls.Config{MinVersion: tls.VersionTLS13}
+	if s.CAFile != "" {
+		text, err := os.ReadFile(s.CAFile)
+		c.RootCAs = x509.NewCertPool()
+		if err != nil || !c.RootCAs.AppendCertsFromPEM(text) {
+			t.Fatalf("reading %s: %v", s.CAFile, err)
+		}
+	}
+	return newTarget(s.Endpoint+"/"+bucket, c)
+}
+
+// in runs the same work on all sides in turn.
+func (f *front) in(t testing.TB, n int, work func(target) (float64, error), sides ...target) []rounds {
+	t.Helper()
+	var runs []func() (float64, error)
+	for _, side := range sides {
+		runs = append(runs, func() (float64, error) { return work(side) })
+	}
+	all, err := alternate(n, runs...)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, f.gate.Log())
+	}
+	return all
+}
+
+const (
+	nginx     = "nginx-tls"
+	medium    = 64 << 20 // bytes
+	rangeSize = 1 << 20
+)
+
+// measureMedium moves objects of 64 MiB, against the proxy in front of the same
+// MinIO, MinIO with TLS and nothing in front, and that with its own encryption.
+func measureMedium(t testing.TB) []Result {
+	t.Helper()
+	f := startFront(t, servers.MinIO(t))
+	direct := servers.MinIOTLS(t)
+	bare := plainTarget(t, direct, openBucket(t, direct))
+	sealed := plainTarget(t, direct, encrypted(t, direct))
+	mib := func(clients int, do func(target, int) error) func(target) (float64, error) {
+		return func(to target) (float64, error) {
+			ops := max(8, 2*clients)
+			perSecond, err := load{clients, ops, func(i int) error { return do(to, i%8) }}.run()
+			return perSecond * medium / (1 << 20), err
+		}
+	}
+	path := func(i int) string { return fmt.Sprintf("/medium/%d", i) }
+	put := func(to target, i int) error { return to.put(path(i), i, medium) }
+	get := func(to target, i int) error { return to.get(path(i), i, medium) }
+	var all []Result
+	for _, c := range []int{1, 8} {
+		puts := f.in(t, 3, mib(c, put), f.gateway, f.proxy, bare, sealed)
+		gets := f.in(t, 3, mib(c, get), f.gateway, f.proxy, bare, sealed)
+		name := func(verb string) string { return fmt.Sprintf("%s-64mib-c%d", verb, c) }
+		tls := against(name("get"), "MiB/s", gets[0], "minio-tls", gets[2])
+		if c == 8 {
+			tls = tls.atLeast(0.55)
+		}
+		all = append(all,
+			against(name("get"), "MiB/s", gets[0], nginx, gets[1]).atLeast(1), tls,
+			against(name("get"), "MiB/s", gets[0], "minio-tls-sse", gets[3]),
+			against(name("put"), "MiB/s", puts[0], nginx, puts[1]).atLeast(1),
+			against(name("put"), "MiB/s", puts[0], "minio-tls", puts[2]),
+			against(name("put"), "MiB/s", puts[0], "minio-tls-sse", puts[3]))
+	}
+	return append(all, f.manyStreams(t))
+}
+
+// encrypted is an open bucket that MinIO encrypts by itself.
+func encrypted(t testing.TB, s *servers.Server) string {
+	t.Helper()
+	bucket := openBucket(t, s)
+	if err := s.Client(t).SetBucketEncryption(t.Context(), bucket, sse.NewConfigurationSSEKMS(servers.MinIOKey)); err != nil {
+		t.Fatalf("encrypting bucket %s: %v", bucket, err)
+	}
+	return bucket
+}
+
+// manyStreams reads 64 objects at once and gives what the gateway needed so far.
+func (f *front) manyStreams(t testing.TB) Result {
+	t.Helper()
+	_, err := load{mostClients, mostClients, func(i int) error {
+		return f.gateway.get(fmt.Sprintf("/medium/%d", i%8), i%8, medium)
+	}}.run()
+	if err != nil {
+		t.Fatal(err)
+	}
+	rss, err := peak(f.gate.PID())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return figure("gateway-rss-64-streams", "MiB", rounds{rss / (1 << 20)}).atMost(256)
+}
+
+// measureRanges reads pieces of 1 MiB out of 1 GiB.
+func measureRanges(t testing.TB) []Result {
+	t.Helper()
+	f := startFront(t, servers.MinIO(t))
+	for _, side := range []target{f.gateway, f.proxy} {
+		if err := side.put("/ranges", 1, large); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const ops = 400
+	all := f.in(t, 3, func(to target) (float64, error) {
+		return load{8, ops, func(i int) error { return to.getRange("/ranges", 1, int64(i*7919%1023)*rangeSize+4711, rangeSize) }}.run()
+	}, f.gateway, f.proxy)
+	return []Result{against("get-1mib-ranges-c8", "ops/s", all[0], nginx, all[1]).atLeast(1)}
+}
+
+// measureProxiedSmall puts and gets objects of 4 KiB over real servers.
+func measureProxiedSmall(t testing.TB) []Result {
+	t.Helper()
+	var all []Result
+	for _, s := range []struct {
+		name   string
+		server *servers.Server
+	}{{"minio", servers.MinIO(t)}, {"versitygw", servers.Versitygw(t)}} {
+		f := startFront(t, s.server)
+		for _, c := range []struct{ clients, ops int }{{1, 200}, {8, 800}, {mostClients, 1600}} {
+			path := func(i int) string { return fmt.Sprintf("/small/%d/%06d", c.clients, i) }
+			puts := f.in(t, 3, func(to target) (float64, error) {
+				return load{c.clients, c.ops, func(i int) error { return to.put(path(i), i, small) }}.run()
+			}, f.gateway, f.proxy)
+			gets := f.in(t, 3, func(to target) (float64, error) {
+				return load{c.clients, 2 * c.ops, func(i int) error { return to.get(path(i%c.ops), i%c.ops, small) }}.run()
+			}, f.gateway, f.proxy)
+			name := func(verb string) string { return fmt.Sprintf("%s-4kib-%s-c%d", verb, s.name, c.clients) }
+			put, get := against(name("put"), "ops/s", puts[0], nginx, puts[1]), against(name("get"), "ops/s", gets[0], nginx, gets[1])
+			if c.clients == mostClients {
+				put, get = put.atLeast(0.7), get.atLeast(0.6)
+			}
+			all = append(all, put, get)
+		}
+	}
+	return all
+}
