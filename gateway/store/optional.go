@@ -100,13 +100,14 @@ type Copier interface {
 
 	// Copy writes the bytes of src under dst, replacing what was there, with
 	// o.Metadata in place of the source's, as atomically and durably as Put.
-	// Objects of any size are copied. dst may be src: then only the metadata
-	// changes, and the ETag may stay or not. Tags are not copied.
+	// The source's tags go along. Objects of any size are copied. dst may be
+	// src: then only the metadata changes, and the ETag may stay or not.
 	//
 	// The tag of the source is decided by the backend, for every byte that it
 	// copies: what appears under dst is one version of the source, that one.
-	// ErrPrecondition: the source has another tag; nothing changed. ErrNotFound:
-	// there is no source. After ErrUnavailable dst is whole: old or new.
+	// ErrPrecondition: the source has another tag, or the condition on dst does
+	// not hold; nothing changed. ErrNotFound: there is no source. ErrUnavailable:
+	// dst is whole, old or new.
 	Copy(ctx context.Context, dst, src string, o CopyOptions) (Object, error)
 }
 
@@ -121,6 +122,10 @@ type CopyOptions struct {
 	// SourceVersion is the version of the source, "" for the current one. A
 	// store that is no Versioner refuses others with ErrNotFound.
 	SourceVersion string
+	// IfNoneMatch and IfMatch are conditions on dst, as in PutOptions. At most
+	// one may be set.
+	IfNoneMatch bool
+	IfMatch     string
 }
 
 // Tag is one of an object's tags. The backend can read and change it: no
@@ -217,4 +222,16 @@ type VersionPage struct {
 	// More says that entries may follow, after NextKey and NextVersion.
 	More                 bool
 	NextKey, NextVersion string
+}
+
+// BucketMaker is a backend that can make and remove buckets. It is not a Store:
+// those are one bucket, and exist already.
+type BucketMaker interface {
+	// MakeBucket makes an empty bucket. ErrPrecondition: there is one of this
+	// name. ErrKey: the backend takes no such name.
+	MakeBucket(ctx context.Context, name string) error
+
+	// RemoveBucket removes an empty bucket. ErrNotFound: there is none.
+	// ErrPrecondition: it holds objects or unfinished uploads.
+	RemoveBucket(ctx context.Context, name string) error
 }
