@@ -85,7 +85,7 @@ func (x *exchange) run() error {
 		return x.refuse(s3api.SlowDown("this identity has too many connections or requests at once"))
 	}
 	defer x.c.owner.leave(x.peer.ID) // of the enter above: an exchange that did not enter does not leave
-	op, err := s3api.Parse(x.r)
+	op, err := s3api.Parse(x.r, s3api.Options{})
 	if op != nil {
 		x.name(op)
 	}

@@ -14,7 +14,7 @@ func TestObjectHeaders(t *testing.T) {
 	t.Parallel()
 	base := ObjectAnswer{
 		Size: 11, Len: 11, ETag: `"abc-1"`, Modified: time.Date(2026, 11, 21, 10, 0, 0, 999, time.FixedZone("", 3600)),
-		Checksum: Checksum{ChecksumCRC32, []byte{1, 2, 3, 4}},
+		Checksum: Checksum{Algorithm: ChecksumCRC32, Sum: []byte{1, 2, 3, 4}},
 	}
 	common := func(more ...string) http.Header {
 		h := http.Header{
@@ -65,7 +65,7 @@ func TestObjectHeaders(t *testing.T) {
 func TestPutHeaders(t *testing.T) {
 	t.Parallel()
 	h := http.Header{}
-	SetPutHeaders(h, `"abc-1"`, Checksum{ChecksumCRC64NVME, make([]byte, 8)})
+	SetPutHeaders(h, `"abc-1"`, Checksum{Algorithm: ChecksumCRC64NVME, Sum: make([]byte, 8)})
 	want := http.Header{
 		"Etag": {`"abc-1"`}, "X-Amz-Server-Side-Encryption": {"aws:kms"},
 		"X-Amz-Checksum-Crc64nvme": {"AAAAAAAAAAA="}, "X-Amz-Checksum-Type": {"FULL_OBJECT"},

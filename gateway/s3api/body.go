@@ -10,7 +10,7 @@ import (
 	"net"
 )
 
-// Body is the decoded payload of a PUT. It yields exactly PutObject.Size
+// Body is the decoded payload of an upload. It yields exactly its Size
 // bytes and then io.EOF, or an error: io.EOF means that length, framing and
 // every checksum that the client sent were verified. Every other error is an
 // *Error, and stays.
@@ -22,7 +22,6 @@ type Body struct {
 	sums    digests
 	payload payload
 	want    Checksum // zero until a trailer gave it, when one is declared
-	size    int64
 	err     error
 }
 
@@ -36,11 +35,20 @@ type frames interface {
 
 // Body starts to decode the payload that r yields as net/http gave it.
 func (o *PutObject) Body(r io.Reader) *Body {
-	b := &Body{payload: o.payload, want: o.Checksum, size: o.Size}
-	b.sums = newDigests(o)
-	b.frames = &plainFrames{src: r, left: o.Size}
-	if o.payload.mode.chunked {
-		b.frames = newChunkFrames(r, o.Size, o.payload)
+	return newBody(r, o.payload)
+}
+
+// Body starts to decode the payload that r yields as net/http gave it.
+func (o *UploadPart) Body(r io.Reader) *Body {
+	return newBody(r, o.payload)
+}
+
+func newBody(r io.Reader, p payload) *Body {
+	b := &Body{payload: p, want: p.checksum}
+	b.sums = newDigests(p)
+	b.frames = &plainFrames{src: r, left: p.size}
+	if p.mode.chunked {
+		b.frames = newChunkFrames(r, p.size, p)
 	}
 	return b
 }
@@ -84,7 +92,7 @@ func (b *Body) Sums() Sums {
 		panic("s3api: internal error: sums of a payload that was not read to its end")
 	}
 	s := b.sums.sums()
-	s.Size, s.Client, s.Trailer = b.size, b.want, b.payload.trailer != ChecksumNone
+	s.Size, s.Client, s.Trailer = b.payload.size, b.want, b.payload.trailer != ChecksumNone
 	return s
 }
 

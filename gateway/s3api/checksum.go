@@ -58,14 +58,55 @@ func algorithmOf(name string) (Algorithm, bool) {
 	return ChecksumNone, false
 }
 
+// ChecksumType says what the checksum of a multipart object is a sum of.
+type ChecksumType uint8
+
+// The checksum types.
+const (
+	ChecksumTypeNone ChecksumType = iota
+	FullObject                    // of the object's bytes
+	Composite                     // of the sums of its parts, one after the other
+)
+
+// String returns S3's name of the type, "" for none.
+func (t ChecksumType) String() string {
+	switch t {
+	case FullObject:
+		return "FULL_OBJECT"
+	case Composite:
+		return "COMPOSITE"
+	case ChecksumTypeNone:
+	}
+	return ""
+}
+
 // Checksum is a sum of an object's plaintext. The zero value is none.
 type Checksum struct {
 	Algorithm Algorithm
 	Sum       []byte // Algorithm.Size() bytes
+	// Parts is 0 for a sum of the bytes, and N for one of the sums of N parts.
+	Parts int
 }
 
-// Base64 returns the sum as S3 spells it.
-func (c Checksum) Base64() string { return base64.StdEncoding.EncodeToString(c.Sum) }
+// Type says what c is a sum of.
+func (c Checksum) Type() ChecksumType {
+	switch {
+	case c.Algorithm == ChecksumNone:
+		return ChecksumTypeNone
+	case c.Parts > 0:
+		return Composite
+	}
+	return FullObject
+}
+
+// Base64 returns the sum as S3 spells it: a composite one ends in -N.
+func (c Checksum) Base64() string {
+	sum := base64.StdEncoding.EncodeToString(c.Sum)
+	if c.Parts > 0 {
+		sum += "-" + itoa(c.Parts)
+	}
+	return sum
+}
 
 // parseChecksum reads the value of a checksum header or trailer: canonical
 // base64 of exactly the algorithm's length.

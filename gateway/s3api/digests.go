@@ -26,15 +26,15 @@ type digests struct {
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-func newDigests(o *PutObject) digests {
+func newDigests(p payload) digests {
 	d := digests{crc64: crc64nvme.New()}
 	d.all = append(d.all, d.crc64)
-	a := max(o.Checksum.Algorithm, o.payload.trailer) // at most one is set
-	if o.payload.sha256 != nil || a == ChecksumSHA256 {
+	a := max(p.checksum.Algorithm, p.trailer) // at most one is set
+	if p.sha256 != nil || a == ChecksumSHA256 {
 		d.sha256 = sha256.New()
 		d.all = append(d.all, d.sha256)
 	}
-	if o.payload.md5 != nil {
+	if p.md5 != nil {
 		d.md5 = newLegacy(md5.New)
 		d.all = append(d.all, d.md5)
 	}

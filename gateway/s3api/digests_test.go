@@ -52,7 +52,7 @@ func TestDigestsThatAreComputed(t *testing.T) {
 		for _, n := range names {
 			lines = append(lines, n+": "+right[n])
 		}
-		if d := newDigests(parsed[*PutObject](t, lines...)); len(d.all) != want {
+		if d := newDigests(parsed[*PutObject](t, lines...).payload); len(d.all) != want {
 			t.Errorf("%v: %d sums are computed, want %d", names, len(d.all), want)
 		}
 	}
@@ -98,7 +98,7 @@ func BenchmarkParse(b *testing.B) {
 		"x-amz-content-sha256: UNSIGNED-PAYLOAD", "x-amz-date: 20261121T095137Z", "User-Agent: x", "x-amz-checksum-mode: ENABLED")
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := Parse(r); err != nil {
+		if _, err := Parse(r, Options{}); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -29,7 +29,7 @@ func ExampleParse() {
 		"PUT /models?policy HTTP/1.1\r\nHost: s3\r\n\r\n",
 		"GET /models/fraud/%2e%2e/raw/x HTTP/1.1\r\nHost: s3\r\n\r\n",
 	} {
-		op, err := s3api.Parse(incoming(raw))
+		op, err := s3api.Parse(incoming(raw), s3api.Options{})
 		switch op := op.(type) {
 		case *s3api.GetObject:
 			fmt.Println(op.Action(), op.Resource(), op.Range)
@@ -49,7 +49,7 @@ func ExamplePutObject_Body() {
 	r := incoming("PUT /models/a HTTP/1.1\r\nHost: s3\r\nTransfer-Encoding: chunked\r\nContent-Encoding: aws-chunked\r\n" +
 		"X-Amz-Trailer: x-amz-checksum-crc32\r\nX-Amz-Decoded-Content-Length: 11\r\nX-Amz-Content-SHA256: STREAMING-UNSIGNED-PAYLOAD-TRAILER\r\n\r\n" +
 		"34\r\nb\r\nhello world\r\n0\r\nx-amz-checksum-crc32:DUoRhQ==\r\n\r\n\r\n0\r\n\r\n")
-	op, err := s3api.Parse(r)
+	op, err := s3api.Parse(r, s3api.Options{})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -94,7 +94,7 @@ func ExampleWriteError() {
 }
 
 func ExampleWriteList() {
-	op, _ := s3api.Parse(incoming("GET /models?list-type=2&prefix=a HTTP/1.1\r\nHost: s3\r\n\r\n"))
+	op, _ := s3api.Parse(incoming("GET /models?list-type=2&prefix=a HTTP/1.1\r\nHost: s3\r\n\r\n"), s3api.Options{})
 	w := httptest.NewRecorder()
 	s3api.WriteList(w, op.(*s3api.ListObjects), s3api.Listing{})
 	fmt.Println(strings.ReplaceAll(w.Body.String(), "><", ">\n<"))

@@ -62,7 +62,7 @@ func describe(t *testing.T, raw []byte) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	op, err := Parse(r)
+	op, err := Parse(r, Options{})
 	if err != nil {
 		return err.Error()
 	}

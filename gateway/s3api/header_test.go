@@ -71,7 +71,7 @@ func TestHeadersComeOnce(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			refused(t, "InvalidArgument", "GET /models/k", name+": 1", name+": 2")
-			op, err := Parse(ask(t, "PUT /models/k", name+": 1", name+": 1", "Content-Length: 0"))
+			op, err := Parse(ask(t, "PUT /models/k", name+": 1", name+": 1", "Content-Length: 0"), Options{})
 			if _, ok := op.(*PutObject); ok {
 				t.Errorf("%s twice was taken, %v", name, err)
 			}
@@ -84,7 +84,7 @@ func TestHeadersOfOneNameInTwoCases(t *testing.T) {
 	t.Parallel()
 	r := ask(t, "GET /models/k")
 	r.Header = http.Header{"Range": {"bytes=0-0"}, "RANGE": {"bytes=1-1"}}
-	_, err := Parse(r)
+	_, err := Parse(r, Options{})
 	wantError(t, err, "InvalidArgument", 400)
 }
 

@@ -28,7 +28,7 @@ func ask(tb testing.TB, lines ...string) *http.Request {
 // parsed gives the operation of a request that must be understood.
 func parsed[T Op](tb testing.TB, lines ...string) T {
 	tb.Helper()
-	op, err := Parse(ask(tb, lines...))
+	op, err := Parse(ask(tb, lines...), Options{})
 	if err != nil {
 		tb.Fatalf("Parse(%q): %v", lines, err)
 	}
@@ -55,7 +55,7 @@ func wantError(tb testing.TB, err error, code string, status int) Error {
 // refused checks that a request is refused with that code.
 func refused(tb testing.TB, code string, lines ...string) Error {
 	tb.Helper()
-	op, err := Parse(ask(tb, lines...))
+	op, err := Parse(ask(tb, lines...), Options{})
 	if op != nil {
 		if _, ok := op.(*Refused); !ok {
 			tb.Fatalf("Parse(%q) gave the operation %#v beside %v", lines, op, err)

@@ -3,8 +3,9 @@
 package s3api
 
 // Op is one S3 operation of a request that was understood. It is a closed
-// sum: the pointer types of this file are all there are, so that a switch
-// over them can be complete and an unknown operation has nowhere to hide.
+// sum: the pointer types of the files op*.go are all there are, so that a
+// switch over them can be complete and an unknown operation has nowhere to
+// hide.
 type Op interface {
 	// Action is the operation's AWS name, such as "GetObject".
 	Action() string
@@ -60,6 +61,7 @@ type ListObjects struct {
 // GetObject reads an object or a range of it.
 type GetObject struct {
 	Bucket, Key  string
+	VersionID    string // "" for the newest
 	Range        Range
 	Conditions   Conditions
 	ChecksumMode bool    // x-amz-checksum-mode: ENABLED
@@ -69,6 +71,7 @@ type GetObject struct {
 // HeadObject asks for the headers that GetObject would answer.
 type HeadObject struct {
 	Bucket, Key  string
+	VersionID    string
 	Range        Range
 	Conditions   Conditions
 	ChecksumMode bool
@@ -81,6 +84,7 @@ type PutObject struct {
 	Size        int64      // of the decoded payload, in bytes
 	Headers     Headers    // stored with the object; without aws-chunked
 	Meta        []UserMeta // sorted by Name, no duplicates
+	Tags        []Tag      // x-amz-tagging; sorted by Key, no duplicates
 	IfNoneMatch bool       // If-None-Match: *
 	IfMatch     string     // one entity tag as sent, "" for none; see IfMatches
 	Checksum    Checksum   // sent in a header; zero when none or in a trailer
@@ -88,8 +92,11 @@ type PutObject struct {
 	payload payload
 }
 
-// DeleteObject removes an object.
-type DeleteObject struct{ Bucket, Key string }
+// DeleteObject removes an object, or one version of it.
+type DeleteObject struct {
+	Bucket, Key string
+	VersionID   string // "" for the object itself
+}
 
 // Unsupported is an operation of S3 that is not served. It is answered 501.
 type Unsupported struct {

@@ -50,7 +50,7 @@ func TestEveryOperationOfTheModelIsRouted(t *testing.T) {
 		t.Fatalf("the model has only %d operations", len(requests))
 	}
 	for name, lines := range requests {
-		op, err := Parse(ask(t, lines...))
+		op, err := Parse(ask(t, lines...), Options{})
 		if err != nil || op.Action() != name {
 			t.Errorf("%v = %v, %v; want %s", lines, op, err, name)
 		}
@@ -150,7 +150,7 @@ func TestCopyIsNotPut(t *testing.T) {
 // With an error Parse gives nothing that an action table could serve.
 func TestRefusedNamesWhatWasAsked(t *testing.T) {
 	t.Parallel()
-	op, err := Parse(ask(t, "GET /models/a/b?versionId=1"))
+	op, err := Parse(ask(t, "GET /models/a/b?versionId=1"), Options{})
 	wantError(t, err, "NotImplemented", 501)
 	if r, ok := op.(*Refused); !ok || r.Action() != "GetObject" || r.Resource() != (Resource{"models", "a/b"}) {
 		t.Errorf("Parse gave %#v beside its error", op)

@@ -10,11 +10,12 @@ import (
 
 // request is a request whose path, query and headers were read.
 type request struct {
-	method string
-	target Resource
-	query  query
-	header header
-	length int64 // declared body length, -1 for chunked
+	options Options
+	method  string
+	target  Resource
+	query   query
+	header  header
+	length  int64 // declared body length, -1 for chunked
 }
 
 // Parse reads the head of a request as net/http's server made it, and gives
@@ -26,8 +27,8 @@ type request struct {
 //
 // Identity is no concern of Parse: a signature's syntax is checked and then
 // forgotten (S3.md, "Signatures").
-func Parse(r *http.Request) (Op, error) {
-	req, err := read(r)
+func Parse(r *http.Request, o Options) (Op, error) {
+	req, err := read(r, o)
 	if err != nil {
 		return nil, err
 	}
@@ -50,7 +51,7 @@ func Parse(r *http.Request) (Op, error) {
 
 // read decodes path, query and headers. It gives nil without an error for the
 // one operation whose path names no bucket.
-func read(r *http.Request) (*request, *Error) {
+func read(r *http.Request, o Options) (*request, *Error) {
 	// RequestURI is the target as it was sent: an absolute-form target, which
 	// net/http would follow over Host, does not begin with a slash.
 	path, rawQuery, _ := strings.Cut(r.RequestURI, "?")
@@ -69,7 +70,7 @@ func read(r *http.Request) (*request, *Error) {
 	if err != nil {
 		return nil, err
 	}
-	return &request{method: r.Method, target: target, query: q, header: h, length: r.ContentLength}, nil
+	return &request{options: o, method: r.Method, target: target, query: q, header: h, length: r.ContentLength}, nil
 }
 
 // route finds the row of the request's operation.

@@ -117,7 +117,7 @@ func TestPathIsTheRequestLine(t *testing.T) {
 		if err != nil {
 			continue // net/http refuses it by itself
 		}
-		if op, err := Parse(r); err == nil {
+		if op, err := Parse(r, Options{}); err == nil {
 			t.Errorf("%s was read as %#v", line, op)
 		}
 	}

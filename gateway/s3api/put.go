@@ -34,9 +34,11 @@ func parsePutObject(r *request) (Op, *Error) {
 	if err := r.putMetadata(op); err != nil {
 		return nil, err
 	}
-	if err := r.readPayload(op); err != nil {
+	var err *Error
+	if op.payload, err = r.readPayload(); err != nil {
 		return nil, err
 	}
+	op.Size, op.Checksum = op.payload.size, op.payload.checksum
 	return op, nil
 }
 

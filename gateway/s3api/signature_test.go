@@ -55,7 +55,7 @@ func TestAuthorization(t *testing.T) {
 				t.Errorf("the error shows the credential: %s", e.Message)
 			}
 			// A 400 on HEAD makes some clients call themselves without end.
-			_, err := Parse(ask(t, "HEAD /models/k", header))
+			_, err := Parse(ask(t, "HEAD /models/k", header), Options{})
 			wantError(t, err, c.code, 403)
 		})
 	}
@@ -78,7 +78,7 @@ func TestSignedQueries(t *testing.T) {
 					t.Errorf("message %q, want the hint %q and no signature", e.Message, c.hint)
 				}
 			}
-			_, err := Parse(ask(t, "HEAD /models/k?"+c.query))
+			_, err := Parse(ask(t, "HEAD /models/k?"+c.query), Options{})
 			wantError(t, err, "InvalidRequest", 403)
 		})
 	}
