@@ -113,7 +113,7 @@ func TestListerEqualsBruteForce(t *testing.T) {
 		text := randomPolicy(r)
 		p, faults := policy.Parse("p", []byte(text))
 		if p == nil {
-			t.Fatal(faults.Err())
+			t.Fatal(faults)
 		}
 		who := p.Principal(certs.MustParseID("spiffe://acme.ai/me"))
 		for range 30 {

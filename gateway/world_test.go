@@ -109,7 +109,7 @@ func (w *world) use(text string) {
 	}
 	p, faults := policy.Parse("policy.yaml", []byte(text))
 	if p == nil {
-		w.t.Fatal(faults.Err())
+		w.t.Fatal(faults)
 	}
 	w.g.Use(&Snapshot{Policy: p, Keys: w.keys, Buckets: map[string]Bucket{
 		"data": {Store: w.store, Conditional: true}, "plain": {Store: &storetest.Mem{}},

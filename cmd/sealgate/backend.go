@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/sealgate/sealgate/gateway/audit"
@@ -201,7 +200,7 @@ func (b *backend) Records(ctx context.Context, q control.RecordQuery) (control.R
 			return ctx.Err() == nil
 		}
 		if len(out.Items) == q.Limit {
-			out.Next = strconv.Itoa(q.Skip + q.Limit)
+			out.More = true
 			return false
 		}
 		var item map[string]any

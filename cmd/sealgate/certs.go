@@ -4,9 +4,13 @@ package main
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
+	"reflect"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -23,27 +27,87 @@ func (a *app) certsCmd() *cobra.Command {
 }
 
 func (a *app) certsStatusCmd() *cobra.Command {
-	return &cobra.Command{
+	var watch bool
+	c := &cobra.Command{
 		Use: "status", Short: "Show the gateway's SVID and its trust bundles", Args: exactly(),
+		Long: `Shows the gateway's SVID and its trust bundles. With --watch it stays, asks again
+every few seconds, and prints them whenever they have changed: one JSON document a
+line with --json.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := a.controlClient(cmd.Context())
-			if err != nil {
-				return err
+			if watch {
+				return a.watchCerts(cmd.Context())
 			}
-			var s control.Certs
-			if err := c.do(cmd.Context(), http.MethodGet, "/v1/certs", nil, &s); err != nil {
+			s, err := a.certs(cmd.Context())
+			if err != nil {
 				return err
 			}
 			if a.json {
 				return a.printJSON(s)
 			}
-			fmt.Fprintf(a.stdout, "%s  serial %s  expires in %s\n", s.ID, s.Serial, remaining(s.NotAfter))
-			for _, b := range s.Bundles {
-				fmt.Fprintf(a.stdout, "bundle %s  %s, the last expires in %s\n", b.TrustDomain, counted(b.Authorities, "certificate"), remaining(b.NotAfter))
-			}
-			return nil
+			return a.printCerts(s)
 		},
 	}
+	c.Flags().BoolVar(&watch, "watch", false, "stay, and print again whenever something has changed")
+	return c
+}
+
+// certs asks with an identity of this moment: a watch outlives an SVID.
+func (a *app) certs(ctx context.Context) (control.Certs, error) {
+	var s control.Certs
+	c, err := a.controlClient(ctx)
+	if err != nil {
+		return s, err
+	}
+	defer c.http.CloseIdleConnections()
+	err = c.do(ctx, http.MethodGet, "/v1/certs", nil, &s)
+	return s, err
+}
+
+func (a *app) printCerts(s control.Certs) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s  serial %s  expires in %s\n", s.ID, s.Serial, remaining(s.NotAfter))
+	for _, t := range s.Bundles {
+		fmt.Fprintf(&b, "bundle %s  %s, the last expires in %s\n", t.TrustDomain, counted(t.Authorities, "certificate"), remaining(t.NotAfter))
+	}
+	_, err := io.WriteString(a.stdout, b.String())
+	return err
+}
+
+// watchEvery is how often a watch asks again.
+const watchEvery = 5 * time.Second
+
+// watchCerts prints what certs answers, and again whenever that has changed,
+// until the context ends. A gateway that is away for a while, as in a restart,
+// is waited for; one that was never there is an error.
+func (a *app) watchCerts(ctx context.Context) error {
+	var last *control.Certs
+	tick := time.NewTicker(watchEvery)
+	defer tick.Stop()
+	for {
+		s, err := a.certs(ctx)
+		switch away, _ := errors.AsType[*exitError](err); {
+		case err == nil && (last == nil || !reflect.DeepEqual(s, *last)):
+			last = &s
+			if err := a.printChange(s); err != nil {
+				return err
+			}
+		case err != nil && ctx.Err() == nil && (last == nil || away == nil || away.code != exitUnavailable):
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// printChange prints one state of a watch: with --json a line of a stream.
+func (a *app) printChange(s control.Certs) error {
+	if a.json {
+		return json.NewEncoder(a.stdout).Encode(s)
+	}
+	return a.printCerts(s)
 }
 
 // remaining prints how long until t.

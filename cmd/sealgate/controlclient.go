@@ -87,7 +87,10 @@ func (c *controlClient) do(ctx context.Context, method, path string, in, out any
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return fail(exitUnavailable, fmt.Errorf("asking the gateway at %s: %w", c.name, rootCause(err)), "is `sealgate serve` running with this data directory?")
+		return &exitError{
+			code: exitUnavailable, err: fmt.Errorf("asking the gateway at %s: %w", c.name, rootCause(err)),
+			hint: "is `sealgate serve` running with this data directory?", where: c.name,
+		}
 	}
 	defer resp.Body.Close() //nolint:errcheck // read side
 	if resp.StatusCode != http.StatusOK {

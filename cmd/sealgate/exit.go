@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"strings"
 )
 
@@ -28,6 +29,7 @@ type exitError struct {
 	code      int
 	err       error
 	hint      string // what to do; may be empty
+	where     string // the path, file or address it is about; may be empty
 	requestID string
 }
 
@@ -75,6 +77,7 @@ func report(ctx context.Context, stderr io.Writer, asJSON bool, err error) int {
 		code, hint, id = e.code, e.hint, e.requestID
 		text = strings.TrimSuffix(text, "; "+hint)
 	}
+	where := whereOf(err)
 	if ctx.Err() != nil && (code == exitFailed || code == exitUnavailable) {
 		code, text, hint = exitInterrupted, "interrupted", "" // whatever else was wrong came of that
 	}
@@ -86,8 +89,22 @@ func report(ctx context.Context, stderr io.Writer, asJSON bool, err error) int {
 		fmt.Fprintln(stderr, line)
 		return code
 	}
-	_ = json.NewEncoder(stderr).Encode(map[string]any{"error": map[string]string{ // stderr is the last place to say anything
-		"code": codeWords[code], "message": text, "hint": hint, "request_id": id,
-	}})
+	fields := map[string]string{"code": codeWords[code], "message": text, "hint": hint, "request_id": id}
+	if where != "" {
+		fields["where"] = where
+	}
+	_ = json.NewEncoder(stderr).Encode(map[string]any{"error": fields}) // stderr is the last place to say anything
 	return code
+}
+
+// whereOf gives the object, file or address that an error is about, "" if it
+// is not known.
+func whereOf(err error) string {
+	if e, ok := errors.AsType[*exitError](err); ok && e.where != "" {
+		return e.where
+	}
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		return e.Path
+	}
+	return ""
 }

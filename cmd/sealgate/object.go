@@ -111,13 +111,15 @@ func (c *objectClient) do(ctx context.Context, doing, method string, p objectPat
 	}
 	if resp.StatusCode >= 300 {
 		defer resp.Body.Close() //nolint:errcheck // read side
-		return nil, c.failed(doing, method, resp)
+		fault := c.failed(doing, method, resp)
+		fault.where = p.String()
+		return nil, fault
 	}
 	return resp, nil
 }
 
 // failed turns an S3 error into one line and an exit code.
-func (c *objectClient) failed(doing, method string, resp *http.Response) error {
+func (c *objectClient) failed(doing, method string, resp *http.Response) *exitError {
 	var e struct{ Code, Message string }
 	_ = xml.NewDecoder(io.LimitReader(resp.Body, 1<<20)).Decode(&e) // a HEAD has no body: the status says it
 	id, reason := resp.Header.Get("X-Amz-Request-Id"), resp.Header.Get("X-Sealgate-Reason")

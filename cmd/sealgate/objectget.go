@@ -160,7 +160,7 @@ func (d *download) explain(e *exitError) error {
 	if d.part != "" {
 		text += " and were kept in " + d.part
 	}
-	return &exitError{code: exitIntegrity, err: errors.New(text), requestID: e.requestID}
+	return &exitError{code: exitIntegrity, err: errors.New(text), where: e.where, requestID: e.requestID}
 }
 
 func (d *download) resumeHint() string {

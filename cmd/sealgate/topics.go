@@ -52,7 +52,8 @@ A fault in a file is one line each, all faults at once, sorted, then a count:
 
   E0xx  syntax and names     E2xx, W1xx, W3xx  policy     E5xx  config     W060  not enforced
 
-With --json an error is {"error":{"code","message","hint","request_id"}} on stderr.`},
+With --json an error is {"error":{"code","message","hint","request_id"}} on stderr,
+and has "where" besides when one object, file or address is at fault.`},
 	}
 }
 

@@ -23,9 +23,6 @@ func Diff(old, next *Config) Changes {
 	return c
 }
 
-// None reports whether nothing differs.
-func (c Changes) None() bool { return len(c.Live)+len(c.Restart)+len(c.Never) == 0 }
-
 func (c *Changes) add(class, path string) {
 	switch class {
 	case "restart":

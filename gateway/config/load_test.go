@@ -73,8 +73,8 @@ func read(tb testing.TB, name string) []byte {
 func load(tb testing.TB, name string) *config.Config {
 	tb.Helper()
 	c, faults := config.Load(filepath.Join("/etc/sealgate", filepath.Base(name)), read(tb, name), "/data")
-	if err := faults.Err(); err != nil || c == nil {
-		tb.Fatalf("%s: %v", name, err)
+	if faults.Errors() != 0 || c == nil {
+		tb.Fatalf("%s: %v", name, faults)
 	}
 	return c
 }

@@ -130,5 +130,6 @@ type RecordQuery struct {
 // Records is one answer of an audit search, oldest first.
 type Records struct {
 	Items []map[string]any `json:"items"`
-	Next  string           `json:"next"` // empty: that was all
+	Next  string           `json:"next"` // token of the next page, made by the server; empty: that was all
+	More  bool             `json:"-"`    // what matches does not end here
 }

@@ -161,12 +161,11 @@ func records(ctx context.Context, c *call, _ []byte) (any, error) {
 		}
 		q.Limit = n
 	}
+	scope := c.pageScope(v)
 	if s := v.Get("page"); s != "" {
-		n, err := strconv.Atoi(s)
-		if err != nil || n < 0 {
-			return nil, Fail(Invalid, "page is not what an answer gave as next")
+		if q.Skip, err = c.s.pages.open(scope, s); err != nil {
+			return nil, err
 		}
-		q.Skip = n
 	}
 	if s := v.Get("since"); s != "" {
 		t, err := time.Parse(time.RFC3339, s)
@@ -175,5 +174,9 @@ func records(ctx context.Context, c *call, _ []byte) (any, error) {
 		}
 		q.Since = t
 	}
-	return c.s.config.Backend.Records(ctx, q)
+	found, err := c.s.config.Backend.Records(ctx, q)
+	if found.More {
+		found.Next = c.s.pages.seal(scope, q.Skip+len(found.Items))
+	}
+	return found, err
 }

@@ -39,6 +39,7 @@ type Server struct {
 	config  Config
 	routes  []route
 	answers answers
+	pages   pages
 }
 
 // New makes a server.
@@ -46,7 +47,7 @@ func New(c Config) *Server {
 	if c.Log == nil {
 		c.Log = slog.Default()
 	}
-	return &Server{config: c, routes: table()}
+	return &Server{config: c, routes: table(), pages: newPages()}
 }
 
 // Serve answers on l until ctx ends; requests in flight then have five

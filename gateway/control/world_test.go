@@ -32,6 +32,7 @@ type fakeBackend struct {
 	rec   *recorder
 	entry Entry
 	query RecordQuery
+	found Records
 }
 
 func (b *fakeBackend) note(call string) error {
@@ -81,7 +82,7 @@ func (b *fakeBackend) Explain(context.Context, ExplainQuery) (Explanation, error
 
 func (b *fakeBackend) Records(_ context.Context, q RecordQuery) (Records, error) {
 	b.query = q
-	return Records{}, b.note("Records")
+	return b.found, b.note("Records")
 }
 
 // recorder is an audit log in memory.
@@ -186,7 +187,7 @@ func newWorld(t *testing.T, text string) *world {
 	if text != "" {
 		p, faults := policy.Parse("policy.yaml", []byte(text))
 		if p == nil {
-			t.Fatal(faults.Err())
+			t.Fatal(faults)
 		}
 		w.policy = p
 	}

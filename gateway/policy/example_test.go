@@ -22,8 +22,8 @@ roles:
 
 func ExamplePolicy_Principal() {
 	p, faults := policy.Parse("policy.yaml", []byte(document))
-	if err := faults.Err(); err != nil {
-		fmt.Println(err)
+	if p == nil {
+		fmt.Println(faults)
 		return
 	}
 	who := p.Principal(certs.MustParseID("spiffe://acme.ai/ns/fraud/train/j1"))

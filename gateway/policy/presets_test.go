@@ -13,7 +13,7 @@ func mustParse(tb testing.TB, src string) *Policy {
 	tb.Helper()
 	p, fs := Parse("policy.yaml", []byte(src))
 	if p == nil {
-		tb.Fatalf("parsing:\n%v", fs.Err())
+		tb.Fatalf("parsing:\n%v", fs)
 	}
 	return p
 }

@@ -4,7 +4,6 @@ package strictyaml
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -67,18 +66,4 @@ func (fs Faults) Errors() int {
 		}
 	}
 	return n
-}
-
-// Warnings is the number of the other faults.
-func (fs Faults) Warnings() int { return len(fs) - fs.Errors() }
-
-// Err joins the errors, one line each; nil if there are only warnings.
-func (fs Faults) Err() error {
-	var errs []error
-	for _, f := range fs {
-		if f.IsError() {
-			errs = append(errs, errors.New(f.String()))
-		}
-	}
-	return errors.Join(errs...)
 }
