@@ -48,7 +48,7 @@ func (r *Principal) DecideList(bucket, prefix string, now time.Time) Decision {
 // DecideBucket decides about bucket as a whole: what any grant in it allows,
 // whatever its verb and hours (§2).
 func (r *Principal) DecideBucket(bucket string) Decision {
-	for v := VerbRead; v <= VerbDebug; v++ {
+	for v := VerbRead; v <= lastVerb; v++ {
 		c := cover{bit: v.bit(), anyTime: true}
 		if c.start(r, bucket, "") != CoverNone {
 			return Decision{q: Query{Verb: v, Bucket: bucket}, rule: c.can, allow: true}

@@ -244,7 +244,7 @@ func TestNothingWithoutRules(t *testing.T) {
 	for name, who := range map[string]*Principal{
 		"workload": p.Principal(certs.MustParseID("spiffe://t.d/a")), "local": p.Local("local:uid/root"), "nobody": p.Principal(certs.ID{}), "nil": nil,
 	} {
-		for v := Verb(0); v <= VerbDebug+1; v++ {
+		for v := Verb(0); v <= lastVerb+1; v++ {
 			for _, bucket := range []string{"models", "gateway", "secrets", "audit", ""} {
 				if d := who.Decide(Query{Verb: v, Bucket: bucket, Key: "a"}); d.Allowed() || d.Reason() != NoGrant {
 					t.Errorf("%s: verb %d on %s is allowed", name, v, bucket)
@@ -287,7 +287,7 @@ func TestGrant(t *testing.T) {
 // TestVerbNames: names and verbs are one to one.
 func TestVerbNames(t *testing.T) {
 	t.Parallel()
-	for v := VerbRead; v <= VerbDebug; v++ {
+	for v := VerbRead; v <= lastVerb; v++ {
 		if got, ok := ParseVerb(v.String()); !ok || got != v || v.String() == "" {
 			t.Errorf("verb %d is %q, which is verb %d", v, v.String(), got)
 		}

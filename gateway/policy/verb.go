@@ -33,12 +33,16 @@ const (
 	VerbIdentityLock
 	VerbJobManage
 	VerbDebug
+	VerbBucketCreate // on gateway/buckets/NAME: make it, where buckets are made on demand
+	VerbBucketDelete
+
+	lastVerb = VerbBucketDelete
 )
 
 var verbNames = []string{
 	"", "read", "list", "create", "write", "delete", "tag",
 	"status-read", "config-reload", "policy-propose", "policy-apply", "key-rotate", "key-retire", "key-destroy", "key-shred",
-	"secret-rotate", "cert-rotate", "identity-lock", "job-manage", "debug",
+	"secret-rotate", "cert-rotate", "identity-lock", "job-manage", "debug", "bucket-create", "bucket-delete",
 }
 
 // ParseVerb returns the verb with the given name.
@@ -59,7 +63,7 @@ func (v Verb) String() string {
 type verbSet uint32
 
 const (
-	gatewayVerbs verbSet = (1<<(VerbDebug+1) - 1) &^ (1<<VerbStatusRead - 1)
+	gatewayVerbs verbSet = (1<<(lastVerb+1) - 1) &^ (1<<VerbStatusRead - 1)
 	dataVerbs    verbSet = (1<<VerbStatusRead - 1) &^ 1
 	// sealedVerbs change what a sealed path holds (§2, step 4).
 	sealedVerbs verbSet = 1<<VerbCreate | 1<<VerbWrite | 1<<VerbTag
@@ -72,7 +76,7 @@ func (s verbSet) has(v Verb) bool { return s&v.bit() != 0 }
 
 func (s verbSet) verbs() []Verb {
 	var vs []Verb
-	for v := VerbRead; v <= VerbDebug; v++ {
+	for v := VerbRead; v <= lastVerb; v++ {
 		if s.has(v) {
 			vs = append(vs, v)
 		}
