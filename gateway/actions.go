@@ -15,7 +15,8 @@ import (
 // row is answered 501 (S3.md, "Operations").
 type action struct {
 	event  string
-	change bool // the outcome is durable before the answer
+	verb   policy.Verb // the right, for the text of a denial; none reads as list
+	change bool        // the outcome is durable before the answer
 	decide func(*policy.Principal, *exchange) policy.Decision
 	serve  func(*exchange, policy.Grant) error
 }
@@ -35,17 +36,13 @@ func actionOf(op s3api.Op) (action, bool) {
 func baseAction(op s3api.Op) (action, bool) {
 	switch op := op.(type) {
 	case *s3api.GetObject:
-		return action{event: "artifact.read", decide: onKey(policy.VerbRead), serve: bind(op, (*exchange).getObject)}, true
+		return action{event: "artifact.read", verb: policy.VerbRead, decide: onKey(policy.VerbRead), serve: bind(op, (*exchange).getObject)}, true
 	case *s3api.HeadObject:
-		return action{event: "artifact.head", decide: onKey(policy.VerbRead), serve: bind(op, (*exchange).headObject)}, true
+		return action{event: "artifact.head", verb: policy.VerbRead, decide: onKey(policy.VerbRead), serve: bind(op, (*exchange).headObject)}, true
 	case *s3api.PutObject:
-		verb := policy.VerbWrite
-		if op.IfNoneMatch {
-			verb = policy.VerbCreate
-		}
-		return action{event: "artifact.write", change: true, decide: onKey(verb), serve: bind(op, (*exchange).putObject)}, true
+		return action{event: "artifact.write", verb: policy.VerbWrite, change: true, decide: onKey(writing(op.IfNoneMatch)), serve: bind(op, (*exchange).putObject)}, true
 	case *s3api.DeleteObject:
-		return action{event: "artifact.delete", change: true, decide: onKey(policy.VerbDelete), serve: bind(op, (*exchange).deleteObject)}, true
+		return action{event: "artifact.delete", verb: policy.VerbDelete, change: true, decide: onKey(policy.VerbDelete), serve: bind(op, (*exchange).deleteObject)}, true
 	case *s3api.ListObjects:
 		return action{event: "artifact.list", decide: onList(op.Prefix), serve: bind(op, (*exchange).listObjects)}, true
 	case *s3api.HeadBucket:
@@ -69,6 +66,15 @@ func onKey(v policy.Verb) func(*policy.Principal, *exchange) policy.Decision {
 		r := x.op.Resource()
 		return p.Decide(policy.Query{Verb: v, Bucket: r.Bucket, Key: r.Key, Now: x.start})
 	}
+}
+
+// writing gives the right that a write needs: one that cannot replace anything
+// needs less.
+func writing(ifNoneMatch bool) policy.Verb {
+	if ifNoneMatch {
+		return policy.VerbCreate
+	}
+	return policy.VerbWrite
 }
 
 // onList allows when something that begins with the prefix may be listed:

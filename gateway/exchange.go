@@ -160,10 +160,7 @@ func (x *exchange) authorize() (policy.Grant, error) {
 // doing says in the words of the policy what the caller wanted, with nothing
 // that the caller did not send.
 func (x *exchange) doing() string {
-	r := x.op.Resource()
-	verb := map[string]string{
-		"GetObject": "read", "HeadObject": "read", "PutObject": "write", "DeleteObject": "delete",
-	}[x.op.Action()]
+	r, verb := x.op.Resource(), x.act.verb.String()
 	if verb == "" {
 		verb = "list"
 	}
