@@ -110,16 +110,24 @@ func sourceDir(tb testing.TB, elem string) string {
 	return filepath.Join(root, "testenv", "servers", elem)
 }
 
-// built returns the binary that the module in folder elem names as its tool.
+// built returns the binary of a package or file, built in the module of folder
+// elem: the tool that it names, or its own main.
 func built(tb testing.TB, elem, tool string) string {
 	tb.Helper()
 	dir := sourceDir(tb, elem)
-	mod, err := os.ReadFile(filepath.Join(dir, "go.mod"))
-	sum, err2 := os.ReadFile(filepath.Join(dir, "go.sum"))
-	if err := errors.Join(err, err2); err != nil {
-		tb.Fatal(err)
+	files, err := filepath.Glob(filepath.Join(dir, "*"))
+	if err != nil || len(files) < 2 {
+		tb.Fatalf("no module in %s: %v", dir, err)
 	}
-	name := fmt.Sprintf("%s-%s", elem, digest(mod, sum, []byte(runtime.Version()+runtime.GOARCH)))
+	key := [][]byte{[]byte(runtime.Version() + runtime.GOARCH)}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		key = append(key, text)
+	}
+	name := fmt.Sprintf("%s-%s", elem, digest(key...))
 	return cached(tb, name, func(path string) error {
 		tb.Logf("building %s, once; this takes some minutes", elem)
 		// Without the test's context: another test may wait for the same binary.
