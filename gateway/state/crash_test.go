@@ -4,6 +4,7 @@ package state
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // TestMain lets this binary also be the process that a test kills.
@@ -55,6 +57,7 @@ func life(ctx context.Context, path string, hook func(string)) error {
 	}
 	defer func() { _ = db.Close() }()
 	v, r := version(1), replacement(1)
+	u, lost, idle := upload(1, "a"), upload(2, "b"), upload(3, "c")
 	var reg *Registration
 	steps := []func() error{
 		func() error { reg, err = db.RegisterInstance(ctx, Instance{ID: "1"}); return err },
@@ -67,6 +70,21 @@ func life(ctx context.Context, path string, hook func(string)) error {
 		func() error { return db.ReplaceRecord(ctx, v.Keyring, 1, v.Digest, r) },
 		func() error { return db.ForgetLeftover(ctx, v.Home, v.Path) },
 		func() error { return db.SetState(ctx, v.Keyring, 1, StateActive, StateDecryptOnly) },
+		func() error { return db.CreateUpload(ctx, u) },
+		func() error { return db.OpenUpload(ctx, u.ID, "backend") },
+		func() error { return db.IssuePart(ctx, u.ID, 1) },
+		func() error { return db.AddStaged(ctx, u.Bucket, "staged/1", u.ID) },
+		func() error {
+			return db.AddReceipt(ctx, Receipt{Upload: u.ID, Number: 1, ETag: "e", Staged: "staged/1", Sealed: []byte("s")})
+		},
+		func() error { _, err := db.FreezeUpload(ctx, u.ID, Frozen{List: "list", Slot: 2}); return err },
+		func() error { return db.FinishUpload(ctx, u.ID, "etag") },
+		func() error { return db.ForgetStaged(ctx, u.Bucket, "staged/1") },
+		func() error { return db.CreateUpload(ctx, lost) },
+		func() error { return db.AbortUpload(ctx, lost.ID) },
+		func() error { return db.CreateUpload(ctx, idle) },
+		func() error { return db.AbandonUpload(ctx, idle.ID, time.Now(), time.Now()) },
+		func() error { return db.ForgetUpload(ctx, u.ID) },
 		func() error { return reg.Beat(ctx) },
 		func() error { return reg.Release(ctx) },
 	}
@@ -102,6 +120,23 @@ func facts(t *testing.T, path string) string {
 	for _, l := range left {
 		text += fmt.Sprint(" leftover ", l.Path, l.Kind)
 	}
+	return text + uploadFacts(t, db)
+}
+
+// uploadFacts is all that life made of uploads.
+func uploadFacts(t *testing.T, db *DB) string {
+	t.Helper()
+	text := ""
+	for n := 1; n <= 3; n++ {
+		u, err := db.Upload(t.Context(), upload(n, "").ID)
+		if errors.Is(err, ErrNotFound) {
+			continue
+		}
+		receipts, _, err2 := db.Receipts(t.Context(), u.ID, 0, 10)
+		staged, err3 := db.Staged(t.Context(), u.ID)
+		must(t, err, err2, err3)
+		text += fmt.Sprint(" upload ", n, u.State, u.Backend, u.Highest, u.Frozen != nil, len(receipts), len(staged))
+	}
 	return text
 }
 
@@ -132,7 +167,8 @@ func TestKilledAtEveryStep(t *testing.T) {
 		}
 		want = append(want, got)
 	}
-	if got := facts(t, whole); got != "true 1 1 0 3 version "+replacement(1).Path+StateDecryptOnly+replacement(1).Digest {
+	if got := facts(t, whole); got != "true 1 1 0 3 version "+replacement(1).Path+StateDecryptOnly+replacement(1).Digest+
+		" upload 2aborting0 false 0 0 upload 3aborting0 false 0 0" {
 		t.Errorf("at the end: %s", got)
 	}
 }

@@ -24,6 +24,17 @@ const (
 	pointInstanceBeat     = "state.instance.beat.commit"
 	pointInstanceRelease  = "state.instance.release.commit"
 	pointLogRegister      = "state.log.register.commit"
+	pointUploadCreate     = "state.upload.create.commit"
+	pointUploadOpen       = "state.upload.open.commit"
+	pointUploadIssue      = "state.upload.issue.commit"
+	pointUploadFreeze     = "state.upload.freeze.commit"
+	pointUploadFinish     = "state.upload.finish.commit"
+	pointUploadAbort      = "state.upload.abort.commit"
+	pointUploadAbandon    = "state.upload.abandon.commit"
+	pointUploadForget     = "state.upload.forget.commit"
+	pointReceipt          = "state.receipt.add.commit"
+	pointStagedAdd        = "state.staged.add.commit"
+	pointStagedForget     = "state.staged.forget.commit"
 )
 
 // PersistPoints lists every name that Config.Persist is called with.
@@ -31,6 +42,8 @@ var PersistPoints = []string{
 	pointCreate, pointMigrate, pointDeployment, pointKeyringInsert, pointKeyringState, pointRecordReplace,
 	pointCandidate, pointLeftoverForget, pointGeneration, pointInstanceRegister, pointInstanceBeat,
 	pointInstanceRelease, pointLogRegister,
+	pointUploadCreate, pointUploadOpen, pointUploadIssue, pointUploadFreeze, pointUploadFinish, pointUploadAbort,
+	pointUploadAbandon, pointUploadForget, pointReceipt, pointStagedAdd, pointStagedForget,
 }
 
 // change runs fn in one transaction and commits it, durably on return. An
@@ -46,6 +59,12 @@ func (db *DB) change(ctx context.Context, doing, point string, fn func(tx *sql.T
 	}
 	db.cfg.Persist(point)
 	return wrap(doing, tx.Commit())
+}
+
+// changeUpload is change for the tables of uploads: the first statement of fn
+// changes the upload's row and so locks it.
+func (db *DB) changeUpload(ctx context.Context, doing, point string, fn func(tx *sql.Tx) error) error {
+	return db.change(ctx, doing, point, fn)
 }
 
 // changed demands that a statement changed exactly one row.
