@@ -3,7 +3,10 @@
 package store
 
 import (
+	"errors"
 	"fmt"
+	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -25,22 +28,110 @@ func CheckKey(key string) error {
 // carried by every backend: what one adapter took and another mangled would be
 // an object that opens on one of them only.
 func (o PutOptions) Check() error {
-	switch {
-	case o.Size < 0:
+	if o.Size < 0 {
 		return fmt.Errorf("size %d: %w", o.Size, ErrOptions)
-	case o.IfNoneMatch && o.IfMatch != "":
+	}
+	return errors.Join(oneCondition(o.IfNoneMatch, o.IfMatch), CheckMetadata(o.Metadata))
+}
+
+// Check returns an error that wraps ErrOptions for two conditions.
+func (o CompleteOptions) Check() error { return oneCondition(o.IfNoneMatch, o.IfMatch) }
+
+// Check returns an error that wraps ErrOptions for options as PutOptions.Check
+// refuses them, and for a copy of just any version of its source.
+func (o CopyOptions) Check() error {
+	if o.SourceETag == "" {
+		return fmt.Errorf("copy without the tag of its source: %w", ErrOptions)
+	}
+	return errors.Join(oneCondition(o.IfNoneMatch, o.IfMatch), CheckMetadata(o.Metadata))
+}
+
+func oneCondition(noneMatch bool, match string) error { //nolint:revive // both are conditions, not modes
+	if noneMatch && match != "" {
 		return fmt.Errorf("both IfNoneMatch and IfMatch: %w", ErrOptions)
-	case len(o.Metadata) > MaxMetadata:
-		return fmt.Errorf("metadata of %d bytes, at most %d: %w", len(o.Metadata), MaxMetadata, ErrOptions)
+	}
+	return nil
+}
+
+// CheckMetadata returns an error that wraps ErrOptions unless every backend
+// takes the metadata and gives it back unchanged.
+func CheckMetadata(metadata string) error {
+	if len(metadata) > MaxMetadata {
+		return fmt.Errorf("metadata of %d bytes, at most %d: %w", len(metadata), MaxMetadata, ErrOptions)
 	}
 	// Visible ASCII only: blanks at the ends are trimmed by HTTP, and anything
 	// else is encoded differently from backend to backend.
-	for i := range len(o.Metadata) {
-		if c := o.Metadata[i]; c <= ' ' || c > '~' {
+	for i := range len(metadata) {
+		if c := metadata[i]; c <= ' ' || c > '~' {
 			return fmt.Errorf("metadata holds byte %#02x: %w", c, ErrOptions)
 		}
 	}
 	return nil
+}
+
+// CheckPart returns an error unless a part of this number and size can be sent:
+// ErrTooLarge for one that is over MaxPart, ErrOptions for what is no part.
+func CheckPart(number int, size int64) error {
+	switch {
+	case number < 1 || number > MaxParts:
+		return fmt.Errorf("part number %d, not 1 to %d: %w", number, MaxParts, ErrOptions)
+	case size < 0:
+		return fmt.Errorf("size %d: %w", size, ErrOptions)
+	case size > MaxPart:
+		return fmt.Errorf("part of %d bytes, at most %d: %w", size, MaxPart, ErrTooLarge)
+	}
+	return nil
+}
+
+// CheckParts returns an error that wraps ErrPart unless the list could be one
+// of a CompleteMultipart: not empty, numbers that ascend, a tag for each.
+func CheckParts(parts []PartTag) error {
+	if len(parts) == 0 {
+		return fmt.Errorf("no parts: %w", ErrPart)
+	}
+	last := 0
+	for _, p := range parts {
+		switch {
+		case p.Number <= last || p.Number > MaxParts:
+			return fmt.Errorf("part %d after part %d: %w", p.Number, last, ErrPart)
+		case p.ETag == "":
+			return fmt.Errorf("part %d without a tag: %w", p.Number, ErrPart)
+		}
+		last = p.Number
+	}
+	return nil
+}
+
+// CheckTags returns an error that wraps ErrOptions unless the tags are ones
+// that S3 takes.
+func CheckTags(tags []Tag) error {
+	if len(tags) > MaxTags {
+		return fmt.Errorf("%d tags, at most %d: %w", len(tags), MaxTags, ErrOptions)
+	}
+	seen := make(map[string]bool, len(tags))
+	for _, t := range tags {
+		switch {
+		case seen[t.Key]:
+			return fmt.Errorf("tag %q twice: %w", t.Key, ErrOptions)
+		case t.Key == "" || !tagText(t.Key, MaxTagKey):
+			return fmt.Errorf("tag key %q is empty, longer than %d characters or holds one that a tag cannot: %w", t.Key, MaxTagKey, ErrOptions)
+		case !tagText(t.Value, MaxTagValue):
+			return fmt.Errorf("value of tag %q is longer than %d characters or holds one that a tag cannot: %w", t.Key, MaxTagValue, ErrOptions)
+		}
+		seen[t.Key] = true
+	}
+	return nil
+}
+
+// tagText reports whether s has at most most characters, all of them letters,
+// digits, blanks or one of + - = . _ : / @.
+func tagText(s string, most int) bool {
+	if !utf8.ValidString(s) || utf8.RuneCountInString(s) > most {
+		return false
+	}
+	return !strings.ContainsFunc(s, func(r rune) bool {
+		return !unicode.IsLetter(r) && !unicode.IsNumber(r) && !unicode.Is(unicode.Zs, r) && !strings.ContainsRune("+-=._:/@", r)
+	})
 }
 
 // Resolve turns the options into the first byte and the length in an object of

@@ -84,6 +84,26 @@ var changes = map[string]func(store.Store) error{
 	"create":    func(s store.Store) error { return write(s, "dir/new", newBody, store.PutOptions{IfNoneMatch: true}) },
 	"deep":      func(s store.Store) error { return write(s, "a/b/c/new", newBody, store.PutOptions{}) },
 	"delete":    func(s store.Store) error { return s.Delete(context.Background(), "dir/old") },
+	"complete":  func(s store.Store) error { return upload(s, "dir/new", store.CompleteOptions{IfNoneMatch: true}) },
+	"recomplete": func(s store.Store) error {
+		return upload(s, "dir/old", store.CompleteOptions{})
+	},
+	"abort": func(s store.Store) error {
+		m := s.(store.Multiparter)
+		name, err := m.CreateMultipart(context.Background(), "dir/new", "NEW")
+		if err != nil {
+			return err
+		}
+		_, err = m.PutPart(context.Background(), "dir/new", name, 1, strings.NewReader(newBody), int64(len(newBody)))
+		return errors.Join(err, m.AbortMultipart(context.Background(), "dir/new", name))
+	},
+	"copy":     func(s store.Store) error { return copyOld(s, "dir/new") },
+	"copydeep": func(s store.Store) error { return copyOld(s, "a/b/c/new") },
+	"recopy":   func(s store.Store) error { return copyOld(s, "dir/old") },
+	"tag": func(s store.Store) error {
+		return s.(store.Tagger).SetTags(context.Background(), "dir/old", "", []store.Tag{{Key: "new", Value: "new"}})
+	},
+	"untag": func(s store.Store) error { return s.(store.Tagger).SetTags(context.Background(), "dir/old", "", nil) },
 	"replace": func(s store.Store) error {
 		obj, err := s.Head(context.Background(), "dir/old")
 		if err != nil {
@@ -91,6 +111,37 @@ var changes = map[string]func(store.Store) error{
 		}
 		return write(s, "dir/old", newBody, store.PutOptions{IfMatch: obj.ETag})
 	},
+}
+
+// upload makes an object of three parts, one of which is sent twice.
+func upload(s store.Store, key string, o store.CompleteOptions) error {
+	m, ctx := s.(store.Multiparter), context.Background()
+	name, err := m.CreateMultipart(ctx, key, "NEW")
+	if err != nil {
+		return err
+	}
+	third := len(newBody) / 3
+	tags := make([]store.PartTag, 4)
+	for _, n := range []int{3, 1, 2, 2} {
+		body := newBody[(n-1)*third : n*third]
+		tag, err := m.PutPart(ctx, key, name, n, strings.NewReader(body), int64(third))
+		if err != nil {
+			return err
+		}
+		tags[n] = store.PartTag{Number: n, ETag: tag}
+	}
+	_, err = m.CompleteMultipart(ctx, key, name, tags[1:], o)
+	return err
+}
+
+// copyOld copies the object that is there before.
+func copyOld(s store.Store, dst string) error {
+	obj, err := s.Head(context.Background(), "dir/old")
+	if err != nil {
+		return err
+	}
+	_, err = s.(store.Copier).Copy(context.Background(), dst, "dir/old", store.CopyOptions{Metadata: obj.Metadata, SourceETag: obj.ETag})
+	return err
 }
 
 // fillUp mounts a small file system on dir, which only this process sees, and

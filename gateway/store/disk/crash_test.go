@@ -39,6 +39,13 @@ func contents(t *testing.T, s store.Store) map[string]string {
 			t.Fatalf("%s: %d bytes with the metadata %q, %v", obj.Key, len(body), r.Object.Metadata, err)
 		}
 		held[obj.Key] = string(body)
+		tags, err := s.(store.Tagger).Tags(t.Context(), obj.Key, "")
+		if err != nil {
+			t.Fatalf("the tags of %s: %v", obj.Key, err)
+		}
+		for _, tag := range tags {
+			held[obj.Key+" "+tag.Key] = tag.Value
+		}
 	}
 	return held
 }
@@ -51,7 +58,7 @@ func TestCrash(t *testing.T) {
 	died := make(map[string]bool) // points that were reached
 	t.Run("points", func(t *testing.T) {
 		for change := range changes {
-			for _, point := range disk.PersistPoints {
+			for _, point := range reached(t, change) {
 				t.Run(change+"@"+point, func(t *testing.T) {
 					t.Parallel()
 					if crash(t, change, point) {
@@ -70,6 +77,26 @@ func TestCrash(t *testing.T) {
 	}
 }
 
+// reached returns the points that a change comes by.
+func reached(t *testing.T, change string) []string {
+	t.Helper()
+	dir := t.TempDir()
+	prepare(t, dir)
+	var points []string
+	s, err := disk.Open(disk.Config{Dir: dir, Persist: func(p string) {
+		if !slices.Contains(points, p) {
+			points = append(points, p)
+		}
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(changes[change](s), s.Close()); err != nil {
+		t.Fatalf("%s: %v", change, err)
+	}
+	return points
+}
+
 // crash makes the change in a child that dies at the point, and reports whether
 // it did.
 func crash(t *testing.T, change, point string) bool {
@@ -86,6 +113,7 @@ func crash(t *testing.T, change, point string) bool {
 	if left, err := os.ReadDir(filepath.Join(dir, ".tmp")); err != nil || len(left) > 0 {
 		t.Errorf("left in .tmp: %v, %v", left, err)
 	}
+	abortAll(t, after, dir)
 	if err := changes[change](after); err != nil && !errors.Is(err, store.ErrPrecondition) && !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("the change again: %v", err)
 	}
@@ -111,11 +139,35 @@ func prepare(t *testing.T, dir string) map[string]string {
 	if err := write(s, "dir/old", oldBody, store.PutOptions{}); err != nil {
 		t.Fatal(err)
 	}
+	if err := s.SetTags(t.Context(), "dir/old", "", []store.Tag{{Key: "old", Value: "old"}}); err != nil {
+		t.Fatal(err)
+	}
 	was := contents(t, s)
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
 	return was
+}
+
+// abortAll aborts the uploads that a crash has left, and nothing of them stays.
+func abortAll(t *testing.T, s *disk.Store, dir string) {
+	t.Helper()
+	uploads, err := os.ReadDir(filepath.Join(dir, ".uploads"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, u := range uploads {
+		for _, key := range []string{"dir/new", "dir/old"} {
+			if err := s.AbortMultipart(t.Context(), key, u.Name()); err != nil {
+				t.Errorf("aborting what is left: %v", err)
+			}
+		}
+	}
+	for _, name := range []string{".uploads", ".tmp"} {
+		if left, err := os.ReadDir(filepath.Join(dir, name)); err != nil || len(left) > 0 {
+			t.Errorf("left in %s: %v, %v", name, left, err)
+		}
+	}
 }
 
 func same(a, b map[string]string) bool { return fmt.Sprint(a) == fmt.Sprint(b) }
@@ -246,7 +298,7 @@ func TestEmptyDirectories(t *testing.T) {
 	}
 	wg.Wait()
 	entries, err := os.ReadDir(dir)
-	names := slices.DeleteFunc(entries, func(e os.DirEntry) bool { return e.Name() == ".tmp" || e.Name() == ".format" })
+	names := slices.DeleteFunc(entries, func(e os.DirEntry) bool { return e.Name() == ".tmp" || e.Name() == ".uploads" || e.Name() == ".format" })
 	if err != nil || len(names) > 0 {
 		t.Errorf("left: %v, %v", names, err)
 	}

@@ -25,9 +25,9 @@ func (s *Store) Delete(ctx context.Context, key string) error {
 	return nil
 }
 
-// unlink removes the name and makes that durable. A name that is not there may
-// have gone a moment ago: its going is made durable as well, or a repeated
-// Delete would promise what the first one did not reach.
+// unlink removes the names of the object and its tags and makes that durable. A
+// name that is not there may have gone a moment ago: its going is made durable
+// as well, or a repeated Delete would promise what the first one did not reach.
 func (s *Store) unlink(key, name, dir string) error {
 	mu := s.keyLock(key)
 	mu.Lock()
@@ -39,6 +39,10 @@ func (s *Store) unlink(key, name, dir string) error {
 	}
 	s.persist(pointUnlink)
 	if err := s.root.Remove(name); err != nil && !absent(err) {
+		return err
+	}
+	// The tags go after their object: without it they are nobody's.
+	if err := s.root.Remove(tagsPath(key)); err != nil && !absent(err) {
 		return err
 	}
 	s.persist(pointGoneSync)

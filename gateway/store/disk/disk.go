@@ -29,18 +29,32 @@ type Config struct {
 	Persist func(point string)
 }
 
-// The steps that make a change durable, in the order of a Put, then a Delete.
+// The steps that make a change durable, in the order of a Put, a Delete, an
+// upload, and the setting of tags.
 const (
-	pointBody     = "disk.put.body"      // fsync of the complete temporary file
-	pointDir      = "disk.put.mkdir"     // fsync of the directory that holds a new one
-	pointPublish  = "disk.put.publish"   // link or rename to the object's name
-	pointPutSync  = "disk.put.sync"      // fsync of the object's directory
-	pointUnlink   = "disk.delete.unlink" // removal of the object's name
-	pointGoneSync = "disk.delete.sync"   // fsync of the directory it was in
+	pointBody       = "disk.put.body"       // fsync of a complete temporary file
+	pointDir        = "disk.put.mkdir"      // fsync of the directory that holds a new one
+	pointPublish    = "disk.put.publish"    // link or rename to the object's name
+	pointPutSync    = "disk.put.sync"       // fsync of the object's directory
+	pointUnlink     = "disk.delete.unlink"  // removal of the object's name
+	pointGoneSync   = "disk.delete.sync"    // fsync of the directory it was in
+	pointRecord     = "disk.upload.record"  // fsync of a new upload's record
+	pointUpload     = "disk.upload.publish" // rename of a new upload to its name
+	pointUploadSync = "disk.upload.sync"    // fsync of the directory of uploads
+	pointPart       = "disk.part.publish"   // rename of a part to its name
+	pointPartSync   = "disk.part.sync"      // fsync of the upload's directory
+	pointDrop       = "disk.upload.drop"    // removal of an upload's name
+	pointDropSync   = "disk.upload.gone"    // fsync of the directory of uploads
+	pointTags       = "disk.tags.publish"   // rename to, or removal of, the name of an object's tags
+	pointTagsSync   = "disk.tags.sync"      // fsync of the object's directory
 )
 
 // PersistPoints are the names that Config.Persist is called with.
-var PersistPoints = []string{pointBody, pointDir, pointPublish, pointPutSync, pointUnlink, pointGoneSync}
+var PersistPoints = []string{
+	pointBody, pointDir, pointPublish, pointPutSync, pointUnlink, pointGoneSync,
+	pointRecord, pointUpload, pointUploadSync, pointPart, pointPartSync, pointDrop, pointDropSync,
+	pointTags, pointTagsSync,
+}
 
 const (
 	tmpDir     = ".tmp"
@@ -48,7 +62,8 @@ const (
 	formatText = "sealgate disk store 1\n"
 )
 
-// Store is one bucket in one directory. It implements store.Store.
+// Store is one bucket in one directory. It implements store.Store, and all
+// that is optional but versions.
 type Store struct {
 	root    *os.Root
 	lock    *os.File // the open .tmp, flocked shared while the store is open
@@ -61,10 +76,15 @@ type Store struct {
 	seed maphash.Seed
 	keys [256]sync.Mutex
 
-	dirs dirs
+	dirs    dirs
+	uploads uploads
 }
 
-var _ store.Store = (*Store)(nil)
+var (
+	_ store.Multiparter = (*Store)(nil)
+	_ store.Copier      = (*Store)(nil)
+	_ store.Tagger      = (*Store)(nil)
+)
 
 // Open opens or makes the store in c.Dir and removes what a crash left in
 // .tmp. It refuses a file system that folds case or normalizes Unicode, since
@@ -103,7 +123,10 @@ func open(c Config) (_ *Store, err error) {
 	if err := refuseFolding(root); err != nil {
 		return nil, err
 	}
-	return s, s.setFormat()
+	if err := s.setFormat(); err != nil {
+		return nil, err
+	}
+	return s, s.openUploads()
 }
 
 // Close releases the directory. Operations fail from then on; bodies that are

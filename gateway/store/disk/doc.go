@@ -19,8 +19,10 @@
 // other byte is %XX in upper case. A segment whose escaped form is longer than
 // 200 bytes is cut, never inside an escape, into pieces that are as long as
 // possible; all but the last are directories whose name ends in "~". Names that
-// no key maps to are ignored: they are not ours. Two of those are made here:
-// ".tmp" holds writes in progress, ".format" names this layout.
+// no key maps to are ignored: they are not ours. Some of those are made here:
+// ".tmp" holds writes in progress, ".uploads" the unfinished multipart uploads,
+// ".format" names this layout, and beside the file of an object, "a=", its tags
+// are in "a@".
 //
 // # File
 //
@@ -38,9 +40,44 @@
 //	H-4     4      CRC-32C of the H-4 bytes before
 //	H       ..     body
 //
+// In version 2, "SGDISK2\n", H is 4096 and zeros stand between the metadata and
+// the checksum: parts, what is made of them, and copies of that have it.
+//
 // The checksum finds accidents. Attacks on the body and the metadata are the
 // envelope's to find; the key is here so that a file that was moved, linked or
 // reached through a folded name is not taken for another object.
+//
+// # Uploads
+//
+// An upload is the directory .uploads/NAME, 26 letters and digits drawn at
+// random. Its file "record" is a header without a body that holds the key and
+// the metadata; "00001" to "10000" are the parts, each an object's file whose
+// metadata is NAME/NUMBER. A part is made in .tmp and renamed, so that the same
+// number sent again replaces the one before. Complete copies the parts into a
+// new file in .tmp and publishes that as a Put does; then the whole directory is
+// renamed into .tmp and removed. The copying is done by the system: without
+// memory of this process, and on file systems whose files can share blocks (XFS,
+// Btrfs) without writing anything again when the parts are multiples of 4 KiB, as
+// sealed parts of whole 8 MiB are. A crash leaves an upload as it was before or
+// after the step; whoever has its name goes on with it or aborts it. One that
+// nothing was added to for 30 days is removed by Open.
+//
+// Parts of any size are taken, the last or not.
+//
+// # Tags
+//
+// The file of tags says which write of the key it is about, by the ETag: an
+// object that was overwritten has none. A copy that replaces an object writes
+// both sets first, then publishes.
+//
+//	offset  bytes
+//	0       8      "SGTAGS1\n"
+//	8       2 + k  length of the key, key
+//	..             at most twice:
+//	        16     ETag of the object
+//	        2      number of tags
+//	        ..     of each: 2 + n length of its key, key, 2 + m length of its value, value
+//	..      4      CRC-32C of all before
 //
 // # Durability
 //

@@ -16,13 +16,20 @@ import (
 )
 
 const (
-	magic = "SGDISK1\n"
+	magic        = "SGDISK1\n"
+	magicAligned = "SGDISK2\n"
 	// fixedHeader is what every header has: the fields up to the key, two
 	// lengths, the checksum.
 	fixedHeader = 8 + 4 + 8 + 8 + 16 + 2 + 2 + 4
+	// alignedHeader is the length of a header of version 2: a block of any file
+	// system, so that a body can share its blocks with another file.
+	alignedHeader = 4096
 	// maxHeader bounds what is read before anything of the file is believed.
-	maxHeader = fixedHeader + store.MaxKey + store.MaxMetadata
+	maxHeader = alignedHeader
 )
+
+// The longest header of version 1 is not longer than one of version 2.
+const _ = uint(alignedHeader - (fixedHeader + store.MaxKey + store.MaxMetadata))
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
@@ -33,10 +40,16 @@ type header struct {
 	etag     [16]byte
 	key      string
 	metadata string
+	aligned  bool // version 2
 }
 
 // length is the encoded length of the header in bytes: where the body starts.
-func (h header) length() int64 { return int64(fixedHeader + len(h.key) + len(h.metadata)) }
+func (h header) length() int64 {
+	if h.aligned {
+		return alignedHeader
+	}
+	return int64(fixedHeader + len(h.key) + len(h.metadata))
+}
 
 // object is the header as the store shows it.
 func (h header) object() store.Object {
@@ -48,13 +61,18 @@ func (h header) object() store.Object {
 func (h header) encode() []byte {
 	be := binary.BigEndian
 	b := make([]byte, 0, h.length())
-	b = append(b, magic...)
+	if h.aligned {
+		b = append(b, magicAligned...)
+	} else {
+		b = append(b, magic...)
+	}
 	b = be.AppendUint32(b, uint32(h.length()))
 	b = be.AppendUint64(b, uint64(h.size))
 	b = be.AppendUint64(b, uint64(h.modified.UnixNano()))
 	b = append(b, h.etag[:]...)
 	b = append(be.AppendUint16(b, uint16(len(h.key))), h.key...)
 	b = append(be.AppendUint16(b, uint16(len(h.metadata))), h.metadata...)
+	b = b[:h.length()-4] // of zeros, where it is not full
 	return be.AppendUint32(b, crc32.Checksum(b, castagnoli))
 }
 
@@ -80,12 +98,13 @@ func decodeHeader(b []byte) (header, error) {
 	if len(b) < fixedHeader || !bytes.HasPrefix(b, []byte(magic[:6])) {
 		return header{}, damaged("no header")
 	}
-	if string(b[:8]) != magic {
+	aligned := string(b[:8]) == magicAligned
+	if !aligned && string(b[:8]) != magic {
 		return header{}, damaged("header of an unknown version %q", b[6:8])
 	}
 	be := binary.BigEndian
 	n := int64(be.Uint32(b[8:]))
-	if n < fixedHeader || n > int64(len(b)) {
+	if n < fixedHeader || n > int64(len(b)) || aligned && n != alignedHeader {
 		return header{}, damaged("header length %d", n)
 	}
 	b = b[:n]
@@ -96,9 +115,13 @@ func decodeHeader(b []byte) (header, error) {
 		size:     int64(be.Uint64(b[12:])),
 		modified: time.Unix(0, int64(be.Uint64(b[20:]))).UTC(),
 		etag:     [16]byte(b[28:44]),
+		aligned:  aligned,
 	}
 	key, rest, ok := cutString(b[44 : n-4])
 	meta, rest, ok2 := cutString(rest)
+	if aligned && bytes.Count(rest, []byte{0}) == len(rest) {
+		rest = nil
+	}
 	if !ok || !ok2 || len(rest) > 0 || h.size < 0 {
 		return header{}, damaged("header fields")
 	}

@@ -4,7 +4,9 @@ package disk
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
+	"hash/crc32"
 	"strings"
 	"testing"
 	"time"
@@ -20,6 +22,10 @@ var headers = map[string]header{
 	"full": {
 		size: 1 << 62, modified: time.Unix(1<<33, 999_999_999).UTC(), key: strings.Repeat("k", store.MaxKey),
 		metadata: strings.Repeat("m", store.MaxMetadata),
+	},
+	"aligned": {size: 5, modified: time.Unix(1_700_000_000, 123).UTC(), etag: [16]byte{1, 2, 15: 3}, key: "a/b", metadata: "meta", aligned: true},
+	"aligned and full": {
+		modified: time.Unix(0, 0).UTC(), key: strings.Repeat("k", store.MaxKey), metadata: strings.Repeat("m", store.MaxMetadata), aligned: true,
 	},
 }
 
@@ -53,9 +59,43 @@ func TestDamagedHeader(t *testing.T) {
 			t.Errorf("cut to %d bytes: %v", n, err)
 		}
 	}
-	next := bytes.Replace(good, []byte(magic), []byte("SGDISK2\n"), 1)
+	next := bytes.Replace(good, []byte(magic), []byte("SGDISK3\n"), 1)
 	if _, err := decodeHeader(next); err == nil || !strings.Contains(err.Error(), "unknown version") {
-		t.Errorf("header of version 2: %v", err)
+		t.Errorf("header of version 3: %v", err)
+	}
+}
+
+// A header of version 2 holds nothing beside its fields: there is one encoding
+// of a header, and no room for what nobody looks at.
+func TestDamagedAlignedHeader(t *testing.T) {
+	t.Parallel()
+	good := headers["aligned"].encode()
+	sum := func(b []byte) []byte {
+		binary.BigEndian.PutUint32(b[len(b)-4:], crc32.Checksum(b[:len(b)-4], castagnoli))
+		return b
+	}
+	if _, err := decodeHeader(sum(bytes.Clone(good))); err != nil {
+		t.Fatal(err)
+	}
+	for i := range len(good) {
+		b := bytes.Clone(good)
+		b[i] ^= 1
+		if _, err := decodeHeader(b); !errors.Is(err, store.ErrDamaged) {
+			t.Errorf("byte %d changed: %v", i, err)
+		}
+	}
+	fields := fixedHeader - 4 + len("a/b") + len("meta")
+	for i := fields; i < len(good)-4; i++ {
+		b := bytes.Clone(good)
+		b[i] = 1
+		if _, err := decodeHeader(sum(b)); !errors.Is(err, store.ErrDamaged) {
+			t.Errorf("byte %d of the padding set: %v", i, err)
+		}
+	}
+	short := append(bytes.Clone(good[:fields]), 0, 0, 0, 0)
+	binary.BigEndian.PutUint32(short[8:], uint32(len(short)))
+	if _, err := decodeHeader(sum(short)); !errors.Is(err, store.ErrDamaged) {
+		t.Errorf("no padding: %v", err)
 	}
 }
 

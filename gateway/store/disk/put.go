@@ -29,57 +29,53 @@ func (s *Store) put(ctx context.Context, key string, body io.Reader, o store.Put
 	if err := errors.Join(store.CheckKey(key), o.Check(), ctx.Err()); err != nil {
 		return store.Object{}, err
 	}
-	// A create of what is there fails before its body is read. The link still
-	// decides: this one may be overtaken.
-	if o.IfNoneMatch {
-		if _, err := s.root.Lstat(pathOf(key)); err == nil {
-			return store.Object{}, store.ErrPrecondition
-		}
+	if err := s.overtaken(key, condition{noneMatch: o.IfNoneMatch}); err != nil {
+		return store.Object{}, err
 	}
 	h := header{size: o.Size, modified: s.now().UTC(), etag: newETag(), key: key, metadata: o.Metadata}
-	tmp := tmpDir + "/" + rand.Text()
-	there := true
-	defer func() {
-		if there {
-			_ = s.root.Remove(tmp) // what is left over, the next Open removes
-		}
-	}()
-	if err := s.writeTemp(ctx, tmp, h, body); err != nil {
+	err := s.write(h, func(f *os.File) error { return readBody(ctx, f, body, h.size) }, func(tmp string) error {
+		return s.publish(ctx, tmp, key, condition{o.IfNoneMatch, o.IfMatch}, nil)
+	})
+	if err != nil {
 		return store.Object{}, err
 	}
-	if err := s.publish(ctx, tmp, key, o); err != nil {
-		return store.Object{}, err
-	}
-	there = o.IfNoneMatch // a link leaves it, a rename does not
 	return h.object(), nil
 }
 
-// writeTemp writes header and body to a new file and makes it durable.
-func (s *Store) writeTemp(ctx context.Context, tmp string, h header, body io.Reader) error {
+// write makes a temporary file of the header and what fill adds, makes it
+// durable and lets place give it its name. What place leaves is removed.
+func (s *Store) write(h header, fill func(*os.File) error, place func(tmp string) error) error {
+	tmp := tmpDir + "/" + rand.Text()
+	defer func() { _ = s.root.Remove(tmp) }() // what is left over even so, the next Open removes
 	f, err := s.root.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return classify(err)
 	}
-	err = s.fill(ctx, f, h, body)
+	_, err = f.Write(h.encode())
+	if err = classify(err); err == nil {
+		err = fill(f)
+	}
+	if err == nil {
+		s.persist(pointBody)
+		err = classify(f.Sync())
+	}
 	if cerr := f.Close(); err == nil {
 		err = classify(cerr)
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return place(tmp)
 }
 
-func (s *Store) fill(ctx context.Context, f *os.File, h header, body io.Reader) error {
-	if _, err := f.Write(h.encode()); err != nil {
-		return classify(err)
+// readBody copies a body to a file. Its own errors stay what they are.
+func readBody(ctx context.Context, f *os.File, body io.Reader, size int64) error {
+	exact := store.NewExact(body, size)
+	err := copyBody(ctx, f, exact)
+	if bad := exact.Err(); err != nil && bad != nil {
+		return fmt.Errorf("reading the body: %w", bad)
 	}
-	exact := store.NewExact(body, h.size)
-	if err := copyBody(ctx, f, exact); err != nil {
-		if bad := exact.Err(); bad != nil {
-			return fmt.Errorf("reading the body: %w", bad)
-		}
-		return classify(err)
-	}
-	s.persist(pointBody)
-	return classify(f.Sync())
+	return classify(err)
 }
 
 // buffers are what bodies are copied through: large, since every piece is a
@@ -118,23 +114,35 @@ func copyBody(ctx context.Context, f *os.File, src io.Reader) error {
 	}
 }
 
+// condition is what a write demands of what is there: at most one of the two.
+type condition struct {
+	noneMatch bool
+	match     string
+}
+
 // publish gives the finished file its name, if the condition holds, and makes
-// the name durable.
-func (s *Store) publish(ctx context.Context, tmp, key string, o store.PutOptions) error {
+// the name durable. What before is called just before that, if not nil, under
+// the lock of the key and with the object's directory there.
+func (s *Store) publish(ctx context.Context, tmp, key string, c condition, before func() error) error {
 	mu := s.keyLock(key)
 	mu.Lock()
 	defer mu.Unlock()
-	if o.IfMatch != "" {
-		if err := s.checkMatch(ctx, key, o.IfMatch); err != nil {
+	if c.match != "" {
+		if err := s.checkMatch(ctx, key, c.match); err != nil {
 			return err
 		}
 	}
 	place := s.root.Rename
-	if o.IfNoneMatch {
+	if c.noneMatch {
 		place = s.root.Link // which fails if the name exists, atomically
 	}
 	name := pathOf(key)
 	err := s.inDir(path.Dir(name), func() error {
+		if before != nil {
+			if err := before(); err != nil {
+				return err
+			}
+		}
 		s.persist(pointPublish)
 		if err := place(tmp, name); err != nil {
 			return err
@@ -142,10 +150,21 @@ func (s *Store) publish(ctx context.Context, tmp, key string, o store.PutOptions
 		s.persist(pointPutSync)
 		return s.syncDir(path.Dir(name))
 	})
-	if o.IfNoneMatch && errors.Is(err, fs.ErrExist) {
+	if c.noneMatch && errors.Is(err, fs.ErrExist) {
 		return store.ErrPrecondition
 	}
 	return classify(err)
+}
+
+// overtaken reports that a create cannot succeed, before anything is read or
+// copied for it. The link still decides: another write may come between.
+func (s *Store) overtaken(key string, c condition) error {
+	if c.noneMatch {
+		if _, err := s.root.Lstat(pathOf(key)); err == nil {
+			return store.ErrPrecondition
+		}
+	}
+	return nil
 }
 
 // checkMatch compares the tag of what is stored now. The caller holds the lock

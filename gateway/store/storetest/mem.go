@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -18,19 +17,33 @@ import (
 	"github.com/sealgate/sealgate/gateway/store"
 )
 
-// Mem is a store in memory, for unit tests. Its zero value is empty. It passes
-// [Run], and its listing is the model that the other stores are compared with.
+// Mem is a store in memory, for unit tests. Its zero value is empty and keeps no
+// versions. It passes every suite of this package, and its listing is the model
+// that the other stores are compared with.
 type Mem struct {
-	mu      sync.Mutex
-	objects map[string]memObject
+	// Versioned makes it keep what is overwritten and deleted. It is set before
+	// the first use.
+	Versioned bool
+
+	mu      sync.Mutex // guards all below
+	objects map[string][]memObject
+	uploads map[string]*memUpload
 }
 
+// memObject is one version of a key; they are held with the newest last.
 type memObject struct {
 	store.Object
-	body []byte
+	body   []byte
+	tags   []store.Tag
+	marker bool
 }
 
-var _ store.Store = (*Mem)(nil)
+var (
+	_ store.Multiparter = (*Mem)(nil)
+	_ store.Copier      = (*Mem)(nil)
+	_ store.Tagger      = (*Mem)(nil)
+	_ store.Versioner   = (*Mem)(nil)
+)
 
 // Put implements store.Store.
 func (m *Mem) Put(ctx context.Context, key string, body io.Reader, o store.PutOptions) (store.Object, error) {
@@ -41,36 +54,87 @@ func (m *Mem) Put(ctx context.Context, key string, body io.Reader, o store.PutOp
 	if err = errors.Join(err, ctx.Err()); err != nil {
 		return store.Object{}, fmt.Errorf("writing %q: %w", key, err)
 	}
-	obj := store.Object{Key: key, Size: o.Size, ETag: rand.Text(), LastModified: time.Now(), Metadata: o.Metadata}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	old, exists := m.objects[key]
-	if o.IfNoneMatch && exists || o.IfMatch != "" && (!exists || old.ETag != o.IfMatch) {
-		return store.Object{}, fmt.Errorf("writing %q: %w", key, store.ErrPrecondition)
+	obj, err := m.publish(key, memObject{Object: store.Object{Metadata: o.Metadata}, body: b}, o.IfNoneMatch, o.IfMatch)
+	if err != nil {
+		return store.Object{}, fmt.Errorf("writing %q: %w", key, err)
 	}
-	if m.objects == nil {
-		m.objects = make(map[string]memObject)
-	}
-	m.objects[key] = memObject{obj, b}
 	return obj, nil
 }
 
-func (m *Mem) get(ctx context.Context, key string) (memObject, error) {
+// publish makes obj the current version of key, if the condition holds. The
+// lock is held.
+func (m *Mem) publish(key string, obj memObject, noneMatch bool, match string) (store.Object, error) {
+	old, exists := m.current(key)
+	if noneMatch && exists || match != "" && (!exists || old.ETag != match) {
+		return store.Object{}, store.ErrPrecondition
+	}
+	obj.Key, obj.Size, obj.ETag, obj.LastModified = key, int64(len(obj.body)), rand.Text(), time.Now()
+	m.push(key, obj)
+	now, _ := m.current(key)
+	return now.Object, nil
+}
+
+// push adds a version on top of the others, or in place of the one. The lock is
+// held.
+func (m *Mem) push(key string, obj memObject) {
+	if m.objects == nil {
+		m.objects = make(map[string][]memObject)
+	}
+	if m.Versioned {
+		obj.VersionID = rand.Text()
+		m.objects[key] = append(m.objects[key], obj)
+	} else {
+		m.objects[key] = []memObject{obj}
+	}
+}
+
+// current returns what is there under a key. The lock is held.
+func (m *Mem) current(key string) (memObject, bool) {
+	all := m.objects[key]
+	if len(all) == 0 || all[len(all)-1].marker {
+		return memObject{}, false
+	}
+	return all[len(all)-1], true
+}
+
+// find returns the index of a version, the current one for "". The lock is held.
+func (m *Mem) find(key, version string) (int, bool) {
+	all := m.objects[key]
+	if version == "" {
+		_, ok := m.current(key)
+		return len(all) - 1, ok
+	}
+	for i, obj := range all {
+		if obj.VersionID == version || obj.VersionID == "" && version == store.NullVersion {
+			return i, true
+		}
+	}
+	return 0, false
+}
+
+func (m *Mem) get(ctx context.Context, key, version string) (memObject, error) {
 	if err := errors.Join(store.CheckKey(key), ctx.Err()); err != nil {
 		return memObject{}, err
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	obj, ok := m.objects[key]
-	if !ok {
+	i, ok := m.find(key, version)
+	if !ok || m.objects[key][i].marker {
 		return memObject{}, fmt.Errorf("reading %q: %w", key, store.ErrNotFound)
 	}
-	return obj, nil
+	return m.objects[key][i], nil
 }
 
 // Get implements store.Store.
 func (m *Mem) Get(ctx context.Context, key string, o store.GetOptions) (*store.Reader, error) {
-	obj, err := m.get(ctx, key)
+	return m.GetVersion(ctx, key, "", o)
+}
+
+// GetVersion implements store.Versioner.
+func (m *Mem) GetVersion(ctx context.Context, key, version string, o store.GetOptions) (*store.Reader, error) {
+	obj, err := m.get(ctx, key, version)
 	if err != nil {
 		return nil, err
 	}
@@ -87,29 +151,35 @@ func (m *Mem) Get(ctx context.Context, key string, o store.GetOptions) (*store.R
 
 // Head implements store.Store.
 func (m *Mem) Head(ctx context.Context, key string) (store.Object, error) {
-	obj, err := m.get(ctx, key)
+	return m.HeadVersion(ctx, key, "")
+}
+
+// HeadVersion implements store.Versioner.
+func (m *Mem) HeadVersion(ctx context.Context, key, version string) (store.Object, error) {
+	obj, err := m.get(ctx, key, version)
 	return obj.Object, err
 }
 
 // Delete implements store.Store.
 func (m *Mem) Delete(ctx context.Context, key string) error {
-	if err := errors.Join(store.CheckKey(key), ctx.Err()); err != nil {
-		return fmt.Errorf("deleting %q: %w", key, err)
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	delete(m.objects, key)
-	return nil
+	_, err := m.DeleteVersion(ctx, key, "")
+	return err
 }
 
 // List implements store.Store.
 func (m *Mem) List(ctx context.Context, o store.ListOptions) (store.ListPage, error) {
 	m.mu.Lock()
-	keys := slices.Sorted(maps.Keys(m.objects))
+	var keys []string
+	for key := range m.objects {
+		if _, ok := m.current(key); ok {
+			keys = append(keys, key)
+		}
+	}
 	m.mu.Unlock()
+	slices.Sort(keys)
 	page := listModel(keys, o)
 	for i := range page.Objects {
-		obj, err := m.get(ctx, page.Objects[i].Key)
+		obj, err := m.get(ctx, page.Objects[i].Key, "")
 		if err != nil && !errors.Is(err, store.ErrNotFound) {
 			return store.ListPage{}, err
 		}
