@@ -12,7 +12,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/sealgate/sealgate/certs"
 	"github.com/sealgate/sealgate/gateway/audit"
 	"github.com/sealgate/sealgate/gateway/policy"
 	"github.com/sealgate/sealgate/gateway/s3api"
@@ -27,12 +26,12 @@ type exchange struct {
 	w    *answer
 	body *requestBody
 
-	id    string
-	start time.Time
-	peer  certs.Peer
-	who   *policy.Principal
-	op    s3api.Op
-	act   action
+	id     string
+	start  time.Time
+	caller caller
+	who    *policy.Principal // what the caller may do
+	op     s3api.Op
+	act    action
 
 	event   audit.Event
 	noted   bool          // the log was asked to take an intent or a refusal
@@ -48,7 +47,7 @@ func (g *Gateway) serve(w http.ResponseWriter, r *http.Request) {
 	a := newAnswer(w, rate, start)
 	x := &exchange{
 		g: g, snap: g.Current(), c: c, r: r, w: a, id: NewRequestID(start), start: start,
-		body: newRequestBody(r, a, c.tap, rate), peer: c.guard.Peer(),
+		body: newRequestBody(r, a, c.tap, rate), caller: byCertificate(c.guard.Peer()),
 	}
 	g.config.Metrics.inflight.Inc()
 	defer g.config.Metrics.inflight.Dec()
@@ -80,11 +79,11 @@ func (x *exchange) run() error {
 	if wrong != "" {
 		return x.refuse(s3api.InvalidRequest(wrong))
 	}
-	if x.c.over || !x.c.owner.enter(x.peer.ID) {
+	if x.c.over || !x.c.owner.enter(x.caller.ID) {
 		x.closeAfter()
 		return x.refuse(s3api.SlowDown("this identity has too many connections or requests at once"))
 	}
-	defer x.c.owner.leave(x.peer.ID) // of the enter above: an exchange that did not enter does not leave
+	defer x.c.owner.leave(x.caller.ID) // of the enter above: an exchange that did not enter does not leave
 	op, err := s3api.Parse(x.r, s3api.Options{})
 	if op != nil {
 		x.name(op)
@@ -100,32 +99,6 @@ func (x *exchange) run() error {
 		return x.refuse(err) // allowed, but not to be done: no bucket, no keys, too large
 	}
 	return err
-}
-
-// identify re-checks the certificate of the connection: it may have expired
-// or been denied since the last request.
-func (x *exchange) identify() error {
-	err := x.c.guard.Recheck(x.start)
-	if err == nil {
-		if x.snap.Policy == nil {
-			return s3api.ServiceUnavailable("no policy is in force yet")
-		}
-		x.who = x.snap.principal(x.peer.ID)
-		return nil
-	}
-	if errors.Is(err, certs.ErrNotReady) {
-		return s3api.ServiceUnavailable("the gateway has no current trust bundle; try again")
-	}
-	x.closeAfter()
-	x.event.Event = refused
-	reason := policy.UnknownTrustDomain
-	switch {
-	case errors.Is(err, certs.ErrExpired):
-		reason = policy.SVIDExpired
-	case errors.Is(err, certs.ErrDenied):
-		reason = policy.IdentityDenied
-	}
-	return x.deny(reason, "", "use this connection")
 }
 
 // name notes what the request is about, for the record and the metrics.
@@ -223,7 +196,7 @@ func (x *exchange) recordRefusal() error {
 // missing must look alike.
 func (x *exchange) accessDenied(reason policy.Reason, doing string) error {
 	x.w.Header().Set("X-Sealgate-Reason", string(reason))
-	return s3api.AccessDenied(fmt.Sprintf("%s may not %s (%s). Request %s", x.peer.ID, doing, reason, x.id))
+	return s3api.AccessDenied(fmt.Sprintf("%s may not %s (%s). Request %s", x.caller.ID, doing, reason, x.id))
 }
 
 // refused is the event of a request that came to no operation.
@@ -358,7 +331,7 @@ func (x *exchange) log() {
 	took := time.Since(x.start)
 	x.g.config.Metrics.done(name, x.outcome.Status, took, x.w.first)
 	x.g.config.Log.LogAttrs(x.r.Context(), slog.LevelInfo, "request",
-		slog.String("request_id", x.id), slog.String("actor", x.peer.ID.String()), slog.String("action", name),
+		slog.String("request_id", x.id), slog.String("actor", x.caller.ID.String()), slog.String("action", name),
 		slog.String("bucket", x.event.Bucket), slog.String("key", x.event.Key), slog.String("decision", x.event.Decision),
 		slog.String("rule", x.event.Rule), slog.String("reason", x.event.Reason), slog.Int("status", x.outcome.Status),
 		slog.String("s3_error", x.outcome.S3Error), slog.Int64("bytes_sent", x.w.sent), slog.Int64("bytes_received", x.body.read),
@@ -369,7 +342,7 @@ func (x *exchange) log() {
 func (x *exchange) baseEvent() audit.Event {
 	host, _, _ := net.SplitHostPort(x.r.RemoteAddr)
 	return audit.Event{
-		Actor: x.peer.ID.String(), ActorType: "service", TrustDomain: x.peer.ID.TrustDomain().String(),
-		CertSerial: x.peer.Serial, RequestID: x.id, SrcIP: host, UserAgent: x.r.UserAgent(),
+		Actor: x.caller.ID.String(), ActorType: "service", TrustDomain: x.caller.ID.TrustDomain().String(),
+		CertSerial: x.caller.serial, RequestID: x.id, SrcIP: host, UserAgent: x.r.UserAgent(),
 	}
 }

@@ -14,7 +14,7 @@ func (x *exchange) listObjects(op *s3api.ListObjects, g policy.Grant) error {
 	if err != nil {
 		return err
 	}
-	scope := pageScope{Identity: x.peer.ID.String(), Bucket: g.Bucket(), Prefix: op.Prefix, Delimiter: op.Delimiter}
+	scope := pageScope{Identity: x.caller.ID.String(), Bucket: g.Bucket(), Prefix: op.Prefix, Delimiter: op.Delimiter}
 	after, err := x.goOnAfter(op, scope)
 	if err != nil {
 		return x.refuse(err)
