@@ -17,6 +17,7 @@ const (
 	labelWrapAAD = "SG1/dek"     // AAD of the DEK wrap
 	labelCommit  = "SG1/commit"  // DEK: key commitment
 	labelMeta    = "SG1/meta"    // DEK: sealed client metadata
+	labelReceipt = "SG1/receipt" // DEK: sealed receipts of parts
 	labelPart    = "SG1/part"    // DEK: FLOE message of a part
 	labelTail    = "SG1/tail"    // DEK: FLOE message of the manifest
 )

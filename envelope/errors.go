@@ -68,6 +68,7 @@ const (
 	rulePadding    = "padding"
 	ruleManifest   = "manifest"
 	ruleFooter     = "footer"
+	ruleReceipt    = "receipt"
 )
 
 // authError carries the broken rule beside the vague text.

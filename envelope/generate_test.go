@@ -31,6 +31,7 @@ func TestGenerate(t *testing.T) {
 		"v1_manifest.json": manifestVectors(t),
 		"v1_sizelaw.json":  sizeVectors(),
 		"v1_layout.json":   layoutVectors(),
+		"v1_receipt.json":  receiptVectors(t),
 	} {
 		path := filepath.Join("testdata", name)
 		if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {

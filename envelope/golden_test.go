@@ -62,6 +62,7 @@ var vectorFiles = map[string]func(*testing.T, []byte){
 	"v1_manifest.json": checkVectors(checkManifestVector),
 	"v1_sizelaw.json":  checkVectors(checkSizeVector),
 	"v1_layout.json":   checkVectors(checkLayoutVector),
+	"v1_receipt.json":  checkVectors(checkReceiptVector),
 }
 
 func TestVectors(t *testing.T) {

@@ -112,7 +112,7 @@ func TestLabels(t *testing.T) {
 	t.Parallel()
 	seen := map[string]bool{}
 	for _, l := range []string{
-		labelContext, labelKCV, labelSystem, labelWrap, labelWrapAAD, labelCommit, labelMeta, labelPart, labelTail, recordMagic,
+		labelContext, labelKCV, labelSystem, labelWrap, labelWrapAAD, labelCommit, labelMeta, labelReceipt, labelPart, labelTail, recordMagic,
 	} {
 		if seen[l] || len(l) < 2 {
 			t.Errorf("label %q is used twice, or as short as the prefix of a FLOE input", l)

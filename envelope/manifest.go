@@ -16,6 +16,17 @@ type Manifest struct {
 	PlainSize int64
 	// Parts lists number, length, IV and checksum of each part, in order.
 	Parts []Part
+
+	of ManifestKey // zero unless UseManifest opened it
+}
+
+// ManifestKey tells which object a manifest belongs to. Two headers of the
+// same key have the same manifest, byte by byte.
+type ManifestKey struct {
+	Object     ID
+	Commitment [32]byte
+	// Stored is the stored length of the whole object in bytes.
+	Stored int64
 }
 
 // Lengths of FORMAT §9, in bytes.

@@ -119,11 +119,34 @@ func (o *Object) UseManifest(stored int64, tail []byte) (*Manifest, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening manifest of object %s: %w", o.object, err)
 	}
+	m.of = o.ManifestKey(stored)
+	o.take(m)
+	return m, nil
+}
+
+// ManifestKey names the manifest of the object, whose stored length is stored:
+// what to remember one by that UseManifest opened.
+func (o *Object) ManifestKey(stored int64) ManifestKey {
+	return ManifestKey{o.object, o.header.commitment, stored}
+}
+
+// ReuseManifest takes a manifest that UseManifest opened before, of this object
+// or of another header of it, in place of its tail. It returns ErrAuth for one
+// of any other object, or of another stored length.
+func (o *Object) ReuseManifest(stored int64, m *Manifest) error {
+	if m.of != o.ManifestKey(stored) {
+		return fmt.Errorf("taking manifest of object %s: %w", o.object, &authError{ruleManifest})
+	}
+	o.take(m)
+	return nil
+}
+
+// take makes a manifest that was opened the object's own.
+func (o *Object) take(m *Manifest) {
 	if o.Multipart() {
 		o.setParts(m.Parts)
 	}
 	o.manifest = m
-	return m, nil
 }
 
 func (o *Object) readManifest(stored int64, tail []byte) (*Manifest, error) {
