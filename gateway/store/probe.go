@@ -18,13 +18,19 @@ type Capabilities struct {
 	// IfMatch: a write with a stale ETag was refused, and one with the current
 	// ETag was taken.
 	IfMatch bool
+	// BlindComplete: the backend has multipart uploads, and one was completed
+	// although its condition did not hold, or not although it held. It is false
+	// for a store that is no Multiparter.
+	BlindComplete bool
 }
 
-// Conditional reports whether conditional writes can be relied on.
-func (c Capabilities) Conditional() bool { return c.IfNoneMatch && c.IfMatch }
+// Conditional reports whether the conditions of every kind of write can be
+// relied on.
+func (c Capabilities) Conditional() bool { return c.IfNoneMatch && c.IfMatch && !c.BlindComplete }
 
-// Probe finds out whether the backend honours conditional writes, by writing a
-// few bytes under .sealgate/probe/ and removing them. There are backends that
+// Probe finds out whether the backend honours conditional writes, of whole
+// objects and of multipart uploads, by writing a few bytes under .sealgate/probe/
+// and removing them. There are backends that
 // ignore the headers and overwrite: with such a one `create` would mean
 // `write`, so the gateway refuses it unless it is told to live without
 // conditions. An error means that the probe could not be done at all, or that
@@ -68,7 +74,55 @@ func Probe(ctx context.Context, s Store) (_ Capabilities, err error) {
 		_, err = probePut(ctx, s, key, PutOptions{IfMatch: current.ETag})
 		c.IfMatch = err == nil
 	}
-	return c, nil
+	if m, ok := s.(Multiparter); ok {
+		c.BlindComplete, err = probeComplete(ctx, m, key, current.ETag)
+	}
+	return c, err
+}
+
+// probeComplete reports whether conditions of CompleteMultipart are decided
+// otherwise than they should be. There is an object under key, and stale is not
+// its tag.
+func probeComplete(ctx context.Context, m Multiparter, key, stale string) (blind bool, err error) {
+	for _, o := range []CompleteOptions{{IfNoneMatch: true}, {IfMatch: stale}} {
+		_, err := probeUpload(ctx, m, key, o)
+		if errors.Is(err, ErrUnavailable) {
+			return false, probing(err)
+		}
+		if !errors.Is(err, ErrPrecondition) {
+			return true, nil
+		}
+	}
+	obj, err := probeUpload(ctx, m, key, CompleteOptions{})
+	if err != nil {
+		return false, probing(err)
+	}
+	_, err = probeUpload(ctx, m, key, CompleteOptions{IfMatch: obj.ETag})
+	if errors.Is(err, ErrUnavailable) {
+		return false, probing(err)
+	}
+	return err != nil, nil
+}
+
+// probeUpload makes the object out of one part, which may be as small as any.
+func probeUpload(ctx context.Context, m Multiparter, key string, o CompleteOptions) (_ Object, err error) {
+	upload, err := m.CreateMultipart(ctx, key, "")
+	if err != nil {
+		return Object{}, err
+	}
+	defer func() {
+		if err != nil { // the abort of what a Complete has used up is none
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+			defer cancel()
+			err = errors.Join(err, m.AbortMultipart(ctx, key, upload))
+		}
+	}()
+	text := "conditional upload probe " + rand.Text()
+	tag, err := m.PutPart(ctx, key, upload, 1, strings.NewReader(text), int64(len(text)))
+	if err != nil {
+		return Object{}, err
+	}
+	return m.CompleteMultipart(ctx, key, upload, []PartTag{{Number: 1, ETag: tag}}, o)
 }
 
 // refuseFolding looks for the probe object under the names that some file

@@ -135,6 +135,69 @@ func TestProbe(t *testing.T) {
 	}
 }
 
+// uploader is a backend with uploads whose Complete is as broken as complete is.
+type uploader struct {
+	*storetest.Mem
+	complete func(o *store.CompleteOptions) error
+}
+
+func (s uploader) CompleteMultipart(
+	ctx context.Context, key, upload string, parts []store.PartTag, o store.CompleteOptions,
+) (store.Object, error) {
+	if err := s.complete(&o); err != nil {
+		return store.Object{}, err
+	}
+	return s.Mem.CompleteMultipart(ctx, key, upload, parts, o)
+}
+
+// A backend that completes whatever the condition is found out, and nothing of
+// the probe's uploads stays.
+func TestProbeOfUploads(t *testing.T) {
+	t.Parallel()
+	refused := errors.New("not implemented")
+	for _, tt := range []struct {
+		name     string
+		complete func(o *store.CompleteOptions) error
+		blind    bool
+		err      error
+	}{
+		{"honest", func(*store.CompleteOptions) error { return nil }, false, nil},
+		{"ignores creates", func(o *store.CompleteOptions) error { o.IfNoneMatch = false; return nil }, true, nil},
+		{"ignores matches", func(o *store.CompleteOptions) error { o.IfMatch = ""; return nil }, true, nil},
+		{"refuses the headers", func(o *store.CompleteOptions) error {
+			if *o != (store.CompleteOptions{}) {
+				return refused
+			}
+			return nil
+		}, true, nil},
+		{"refuses all matches", func(o *store.CompleteOptions) error {
+			if o.IfMatch != "" {
+				return store.ErrPrecondition
+			}
+			return nil
+		}, true, nil},
+		{"is away", func(*store.CompleteOptions) error { return store.ErrUnavailable }, false, store.ErrUnavailable},
+		{"cannot", func(o *store.CompleteOptions) error {
+			if *o == (store.CompleteOptions{}) {
+				return refused
+			}
+			return nil
+		}, false, refused},
+	} {
+		mem := new(storetest.Mem)
+		got, err := store.Probe(t.Context(), uploader{mem, tt.complete})
+		if got.BlindComplete != tt.blind || !errors.Is(err, tt.err) || !got.IfMatch || !got.IfNoneMatch {
+			t.Errorf("%s: %+v, %v, want blind %t, %v", tt.name, got, err, tt.blind, tt.err)
+		}
+		if got.Conditional() == tt.blind {
+			t.Errorf("%s: Conditional is %t", tt.name, got.Conditional())
+		}
+		if page, _ := mem.List(t.Context(), store.ListOptions{}); len(page.Objects) > 0 || mem.Uploads() > 0 {
+			t.Errorf("%s: the probe left %d objects and %d uploads", tt.name, len(page.Objects), mem.Uploads())
+		}
+	}
+}
+
 // folding is a backend that takes names for others.
 type folding struct {
 	store.Store

@@ -17,7 +17,8 @@ import (
 // Op is an operation of a store.
 type Op uint8
 
-// The operations. Any in a Rule means all of them.
+// The operations. Any in a Rule means all of them; Get, Head and Delete are also
+// those of versions.
 const (
 	Any Op = iota
 	Put
@@ -25,13 +26,22 @@ const (
 	Head
 	Delete
 	List
+	CreateMultipart
+	PutPart
+	CompleteMultipart
+	AbortMultipart
+	Copy
+	Tags
+	SetTags
+	Versioning
+	ListVersions
 )
 
 // Rule says what goes wrong, and when. Its zero value matches every call and
 // does nothing.
 type Rule struct {
-	// Op and Key select calls; Any and "" match all. For List, Key is compared
-	// with the prefix.
+	// Op and Key select calls; Any and "" match all. For List and ListVersions,
+	// Key is compared with the prefix, for Copy with the destination.
 	Op  Op
 	Key string
 	// Skip is the number of matching calls that go well before the rule works,
@@ -58,6 +68,9 @@ type Rule struct {
 
 // Faulty is a store in front of another that breaks calls by rules. The first
 // rule that matches a call is the one that works.
+//
+// It has all optional operations. Where the store behind it lacks one the call is
+// errors.ErrUnsupported; [Faulty.Store] is for those who ask before they call.
 type Faulty struct {
 	inner store.Store
 
@@ -152,11 +165,16 @@ func (f *Faulty) Put(ctx context.Context, key string, body io.Reader, o store.Pu
 
 // Get implements store.Store.
 func (f *Faulty) Get(ctx context.Context, key string, o store.GetOptions) (*store.Reader, error) {
+	return f.open(ctx, key, func() (*store.Reader, error) { return f.inner.Get(ctx, key, o) })
+}
+
+// open makes a Get by its rule.
+func (f *Faulty) open(ctx context.Context, key string, get func() (*store.Reader, error)) (*store.Reader, error) {
 	rule, err := f.begin(ctx, Get, key)
 	if err != nil {
 		return nil, fmt.Errorf("reading %q: %w", key, err)
 	}
-	r, err := f.inner.Get(ctx, key, o)
+	r, err := get()
 	if err != nil {
 		return nil, err
 	}
