@@ -17,6 +17,7 @@ type payload struct {
 	trailer  Algorithm // declared by x-amz-trailer; ChecksumNone when none was
 	sha256   []byte    // from x-amz-content-sha256; nil when not sent
 	md5      []byte    // from Content-MD5; nil when not sent
+	verified *Verified // what signed chunks are held against; nil when nobody knows the key
 }
 
 // payloadMode is one of the framings of S3 (S3.md, "Payloads").
