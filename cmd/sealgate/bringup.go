@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/sealgate/sealgate/certs"
+	"github.com/sealgate/sealgate/cmd/internal/cli"
 	"github.com/sealgate/sealgate/envelope"
 	"github.com/sealgate/sealgate/gateway/audit"
 	"github.com/sealgate/sealgate/gateway/config"
@@ -35,7 +36,7 @@ func (s *system) auditConfig(registered []audit.Registration) audit.Config {
 	return audit.Config{
 		Dir: s.cfg.AuditDir(), CommitDeadline: s.cfg.Audit.CommitDeadline, Registered: registered,
 		SegmentSize: s.cfg.Audit.SegmentSize, SegmentAge: s.cfg.Audit.SegmentAge,
-		Info: audit.OpenInfo{Version: version, ConfigDigest: s.cfg.Digest(), PolicyDigest: s.policy.Digest()}, Persist: s.persist, Observe: s.observeCommits(),
+		Info: audit.OpenInfo{Version: cli.Version, ConfigDigest: s.cfg.Digest(), PolicyDigest: s.policy.Digest()}, Persist: s.persist, Observe: s.observeCommits(),
 	}
 }
 

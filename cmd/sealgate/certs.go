@@ -91,7 +91,7 @@ func (a *app) watchCerts(ctx context.Context) error {
 			if err := a.printChange(s); err != nil {
 				return err
 			}
-		case err != nil && ctx.Err() == nil && (last == nil || away == nil || away.code != exitUnavailable):
+		case err != nil && ctx.Err() == nil && (last == nil || away == nil || away.Code != exitUnavailable):
 			return err
 		}
 		select {

@@ -111,15 +111,15 @@ func (a *app) s3Client(source certs.Source) (*http.Client, error) {
 // two does not take the other's certificate.
 func notReached(doing, endpoint string, err error) error {
 	if r, ok := errors.AsType[*certs.RejectError](err); ok {
-		return &exitError{code: exitDenied, err: fmt.Errorf("%s: the gateway at %s: %w", doing, endpoint, r), hint: "check --endpoint, --bundle and --gateway-id", where: endpoint}
+		return &exitError{Code: exitDenied, Err: fmt.Errorf("%s: the gateway at %s: %w", doing, endpoint, r), Hint: "check --endpoint, --bundle and --gateway-id", Where: endpoint}
 	}
 	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "remote error" { // a TLS alert
 		return &exitError{
-			code: exitDenied, err: fmt.Errorf("%s: the gateway at %s does not take this certificate: %w", doing, endpoint, op.Err),
-			hint: "has it expired, or is it of another trust domain?", where: endpoint,
+			Code: exitDenied, Err: fmt.Errorf("%s: the gateway at %s does not take this certificate: %w", doing, endpoint, op.Err),
+			Hint: "has it expired, or is it of another trust domain?", Where: endpoint,
 		}
 	}
-	return &exitError{code: exitUnavailable, err: fmt.Errorf("%s: %w", doing, rootCause(err)), hint: "is the gateway up at " + endpoint + "?", where: endpoint}
+	return &exitError{Code: exitUnavailable, Err: fmt.Errorf("%s: %w", doing, rootCause(err)), Hint: "is the gateway up at " + endpoint + "?", Where: endpoint}
 }
 
 // dialTLS waits for a gateway that is just starting: for at most patience, and

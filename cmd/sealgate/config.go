@@ -37,7 +37,7 @@ func (a *app) configCheckCmd() *cobra.Command {
 				return err
 			}
 			if cfg == nil {
-				return reported{exitUsage}
+				return reported{Code: exitUsage}
 			}
 			if !a.json {
 				_, err = fmt.Fprintf(a.stdout, "good: %s\n", source.describe(cfg))

@@ -88,8 +88,8 @@ func (c *controlClient) do(ctx context.Context, method, path string, in, out any
 	resp, err := c.http.Do(req)
 	if err != nil {
 		return &exitError{
-			code: exitUnavailable, err: fmt.Errorf("asking the gateway at %s: %w", c.name, rootCause(err)),
-			hint: "is `sealgate serve` running with this data directory?", where: c.name,
+			Code: exitUnavailable, Err: fmt.Errorf("asking the gateway at %s: %w", c.name, rootCause(err)),
+			Hint: "is `sealgate serve` running with this data directory?", Where: c.name,
 		}
 	}
 	defer resp.Body.Close() //nolint:errcheck // read side
@@ -120,19 +120,7 @@ func problemError(resp *http.Response) error {
 	if !ok {
 		code = exitFailed
 	}
-	return &exitError{code: code, err: errors.New(p.Detail), requestID: p.RequestID}
-}
-
-// rootCause gives the innermost error: what the system said, without the
-// layers that carried it.
-func rootCause(err error) error {
-	for {
-		next := errors.Unwrap(err)
-		if next == nil {
-			return err
-		}
-		err = next
-	}
+	return &exitError{Code: code, Err: errors.New(p.Detail), RequestID: p.RequestID}
 }
 
 // auditSearchRemote asks the running gateway, page by page.

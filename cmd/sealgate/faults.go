@@ -63,5 +63,5 @@ func (a *app) unusable(faults []fault) error {
 	if err := a.printFaults(faults); err != nil {
 		return err
 	}
-	return reported{exitUsage}
+	return reported{Code: exitUsage}
 }

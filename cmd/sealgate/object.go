@@ -112,7 +112,7 @@ func (c *objectClient) do(ctx context.Context, doing, method string, p objectPat
 	if resp.StatusCode >= 300 {
 		defer resp.Body.Close() //nolint:errcheck // read side
 		fault := c.failed(doing, method, resp)
-		fault.where = p.String()
+		fault.Where = p.String()
 		return nil, fault
 	}
 	return resp, nil
@@ -123,27 +123,27 @@ func (c *objectClient) failed(doing, method string, resp *http.Response) *exitEr
 	var e struct{ Code, Message string }
 	_ = xml.NewDecoder(io.LimitReader(resp.Body, 1<<20)).Decode(&e) // a HEAD has no body: the status says it
 	id, reason := resp.Header.Get("X-Amz-Request-Id"), resp.Header.Get("X-Sealgate-Reason")
-	fault := &exitError{code: exitFailed, requestID: id}
+	fault := &exitError{Code: exitFailed, RequestID: id}
 	switch {
 	case resp.StatusCode == http.StatusForbidden:
-		fault.code = exitDenied
-		fault.err = fmt.Errorf("%s: denied: %s", doing, c.why(reason, method))
-		fault.hint = "ask: sealgate policy explain --request-id " + id
+		fault.Code = exitDenied
+		fault.Err = fmt.Errorf("%s: denied: %s", doing, c.why(reason, method))
+		fault.Hint = "ask: sealgate policy explain --request-id " + id
 	case resp.StatusCode == http.StatusPreconditionFailed && method == http.MethodGet:
-		fault.err, fault.hint = fmt.Errorf("%s: the object has changed since", doing), "get it again without --resume"
+		fault.Err, fault.Hint = fmt.Errorf("%s: the object has changed since", doing), "get it again without --resume"
 	case resp.StatusCode == http.StatusPreconditionFailed:
-		fault.err = fmt.Errorf("%s: what is there is not what --if-absent or --if-match asked for", doing)
-		fault.hint = "look with `sealgate object stat`"
+		fault.Err = fmt.Errorf("%s: what is there is not what --if-absent or --if-match asked for", doing)
+		fault.Hint = "look with `sealgate object stat`"
 	case resp.StatusCode == http.StatusNotFound:
-		fault.err = fmt.Errorf("%s: not found", doing)
+		fault.Err = fmt.Errorf("%s: not found", doing)
 	case resp.StatusCode == http.StatusServiceUnavailable:
-		fault.code, fault.err, fault.hint = exitUnavailable, fmt.Errorf("%s: %s", doing, e.Message), "try again"
+		fault.Code, fault.Err, fault.Hint = exitUnavailable, fmt.Errorf("%s: %s", doing, e.Message), "try again"
 	case strings.Contains(e.Message, "integrity check"):
-		fault.code, fault.err = exitIntegrity, fmt.Errorf("%s: %s", doing, e.Message)
+		fault.Code, fault.Err = exitIntegrity, fmt.Errorf("%s: %s", doing, e.Message)
 	case e.Message != "":
-		fault.err = fmt.Errorf("%s: %s: %s", doing, e.Code, e.Message)
+		fault.Err = fmt.Errorf("%s: %s: %s", doing, e.Code, e.Message)
 	default:
-		fault.err = fmt.Errorf("%s: the gateway answered %s", doing, resp.Status)
+		fault.Err = fmt.Errorf("%s: the gateway answered %s", doing, resp.Status)
 	}
 	return fault
 }

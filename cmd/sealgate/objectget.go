@@ -109,7 +109,7 @@ func (d *download) run(ctx context.Context) error {
 			return fail(exitInterrupted, fmt.Errorf("get %s: interrupted after %d bytes", d.path, d.got), d.resumeHint())
 		}
 		// Once bytes came, a gateway that is gone is a cut like any other.
-		if e, ok := errors.AsType[*exitError](err); ok && (e.code != exitUnavailable || d.got == 0) {
+		if e, ok := errors.AsType[*exitError](err); ok && (e.Code != exitUnavailable || d.got == 0) {
 			return d.explain(e)
 		}
 		if idle++; d.got > before {
@@ -152,7 +152,7 @@ func (d *download) once(ctx context.Context, client *objectClient) error {
 
 // explain says which bytes are bad and which are good.
 func (d *download) explain(e *exitError) error {
-	if e.code != exitIntegrity || d.got == 0 {
+	if e.Code != exitIntegrity || d.got == 0 {
 		return e
 	}
 	first := d.next / envelope.SegmentSize * envelope.SegmentSize
@@ -160,7 +160,7 @@ func (d *download) explain(e *exitError) error {
 	if d.part != "" {
 		text += " and were kept in " + d.part
 	}
-	return &exitError{code: exitIntegrity, err: errors.New(text), where: e.where, requestID: e.requestID}
+	return &exitError{Code: exitIntegrity, Err: errors.New(text), Where: e.Where, RequestID: e.RequestID}
 }
 
 func (d *download) resumeHint() string {

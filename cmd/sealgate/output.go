@@ -2,11 +2,14 @@
 
 package main
 
-import "encoding/json"
+import (
+	"io"
+
+	"github.com/sealgate/sealgate/cmd/internal/cli"
+)
 
 // printJSON prints one value as indented JSON.
-func (a *app) printJSON(v any) error {
-	enc := json.NewEncoder(a.stdout)
-	enc.SetIndent("", "  ")
-	return enc.Encode(v)
-}
+func (a *app) printJSON(v any) error { return cli.PrintJSON(a.stdout, v) }
+
+// terminal says whether w is one; only then are there colours or progress.
+func terminal(w io.Writer) bool { return cli.Terminal(w) }

@@ -46,7 +46,7 @@ func (a *app) policyCheckCmd() *cobra.Command {
 				return err
 			}
 			if p == nil || ci && len(faults) > 0 {
-				return reported{exitUsage}
+				return reported{Code: exitUsage}
 			}
 			if !a.json {
 				fmt.Fprintf(a.stdout, "%s: good; digest %s\n", args[0], p.Digest()[:16])
@@ -221,7 +221,7 @@ func (a *app) policyTest(file string) error {
 		fmt.Fprintf(a.stdout, "%d of %d rows as expected\n", table.Len()-len(failures), table.Len())
 	}
 	if len(failures) > 0 {
-		return reported{exitFound}
+		return reported{Code: exitFound}
 	}
 	return nil
 }

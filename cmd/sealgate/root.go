@@ -8,15 +8,11 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"regexp"
-	"strings"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
-)
 
-// version is the release; the build may set it with -ldflags.
-var version = "0.1.0"
+	"github.com/sealgate/sealgate/cmd/internal/cli"
+)
 
 // app is what every command works with.
 type app struct {
@@ -38,7 +34,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdin i
 	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	return report(ctx, stderr, a.json, root.ExecuteContext(ctx))
+	return cli.Report(ctx, stderr, "sealgate", a.json, root.ExecuteContext(ctx))
 }
 
 func (a *app) root() *cobra.Command {
@@ -51,14 +47,9 @@ comes from a SPIFFE identity over mTLS, is allowed or refused by a role on an
 artifact prefix, and is on a tamper-evident audit log before a byte moves.
 
 Start with "sealgate demo", then "sealgate serve".`,
-		SilenceUsage: true, SilenceErrors: true, Version: version,
-		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true}, Args: cobra.ArbitraryArgs, RunE: onlyOthers,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return a.environment(cmd) },
 	}
-	root.SetVersionTemplate("sealgate {{.Version}}\n")
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usage("see "+cmd.CommandPath()+" --help", "%s", plainly(err))
-	})
+	cli.Prepare(root)
 	pf := root.PersistentFlags()
 	pf.BoolVar(&a.json, "json", false, "print results and errors as JSON [$SEALGATE_JSON]")
 	pf.StringVar(&a.data, "data", "", "data `directory` [$SEALGATE_DATA, $STATE_DIRECTORY; default ~/.local/share/sealgate]")
@@ -66,32 +57,16 @@ Start with "sealgate demo", then "sealgate serve".`,
 	a.client.register(pf)
 	root.AddCommand(
 		a.serveCmd(), a.demoCmd(), a.configCmd(), a.policyCmd(), a.objectCmd(), a.keysCmd(),
-		a.certsCmd(), a.auditCmd(), a.versionCmd(), a.completionCmd(root),
+		a.certsCmd(), a.auditCmd(), cli.VersionCmd("sealgate", a.stdout, &a.json), cli.CompletionCmd(root, a.stdout),
 	)
 	root.AddCommand(helpTopics()...)
 	return root
 }
 
-// environment fills what no flag set from the variables. A flag beats its
-// variable, a variable its default.
+// environment fills what no flag set from the variables.
 func (a *app) environment(cmd *cobra.Command) error {
-	for name, env := range flagEnv {
-		f := cmd.Flags().Lookup(name)
-		if v := a.getenv(env); f != nil && !f.Changed && v != "" {
-			if err := f.Value.Set(v); err != nil {
-				return usage("unset it or give a value that fits", "%s=%q: %s", env, v, plainly(err))
-			}
-		}
-	}
-	return nil
+	return cli.Environment(cmd, a.getenv, flagEnv)
 }
-
-// plainly says what is wrong with a value, without the function that found it.
-func plainly(err error) string {
-	return parsing.ReplaceAllString(err.Error(), "")
-}
-
-var parsing = regexp.MustCompile(`strconv\.\w+: parsing "[^"]*": `)
 
 // flagEnv maps flags to the variables that set them. None holds a secret, and
 // none turns a check off.
@@ -140,43 +115,10 @@ func (a *app) baseDir() (string, error) {
 	return abs, nil
 }
 
-// terminal says whether w is one; only then are there colours or progress.
-func terminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
-}
-
 // group makes a command that only holds others.
 func group(use, short string, aliases []string, children ...*cobra.Command) *cobra.Command {
-	c := &cobra.Command{Use: use, Short: short, Aliases: aliases, Args: cobra.ArbitraryArgs, RunE: onlyOthers}
-	c.AddCommand(children...)
-	return c
-}
-
-// onlyOthers runs a command that only holds others: it helps, or says what was
-// probably meant.
-func onlyOthers(cmd *cobra.Command, args []string) error {
-	if len(args) == 0 {
-		return cmd.Help()
-	}
-	hint := "see " + cmd.CommandPath() + " --help"
-	cmd.SuggestionsMinimumDistance = 2
-	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
-		hint = "did you mean " + strings.Join(near, " or ") + "?"
-	}
-	return usage(hint, "%s has no command %q", cmd.CommandPath(), args[0])
+	return cli.Group(use, short, aliases, children...)
 }
 
 // exactly demands n arguments, named for the message.
-func exactly(names ...string) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error {
-		if len(args) == len(names) {
-			return nil
-		}
-		wants := "no arguments"
-		if len(names) > 0 {
-			wants = strings.Join(names, " and ")
-		}
-		return usage("see "+cmd.CommandPath()+" --help", "%s wants %s", cmd.CommandPath(), wants)
-	}
-}
+func exactly(names ...string) cobra.PositionalArgs { return cli.Exactly(names...) }

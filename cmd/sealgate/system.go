@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/sealgate/sealgate/certs"
+	"github.com/sealgate/sealgate/cmd/internal/cli"
 	"github.com/sealgate/sealgate/envelope"
 	"github.com/sealgate/sealgate/gateway"
 	"github.com/sealgate/sealgate/gateway/audit"
@@ -302,7 +303,7 @@ func (s *system) logName() string { return s.audit.State().Log }
 
 // banner says in a few lines what runs.
 func (s *system) banner(w io.Writer) {
-	fmt.Fprintf(w, "sealgate %s: %s\n", version, s.source.describe(s.cfg))
+	fmt.Fprintf(w, "sealgate %s: %s\n", cli.Version, s.source.describe(s.cfg))
 	for _, row := range s.bannerRows() {
 		fmt.Fprintf(w, "  %-9s %s\n", row[0], row[1])
 	}

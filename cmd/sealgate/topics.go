@@ -2,14 +2,7 @@
 
 package main
 
-import (
-	"encoding/json"
-	"fmt"
-	"runtime"
-	"runtime/debug"
-
-	"github.com/spf13/cobra"
-)
+import "github.com/spf13/cobra"
 
 func helpTopics() []*cobra.Command {
 	return []*cobra.Command{
@@ -54,44 +47,5 @@ A fault in a file is one line each, all faults at once, sorted, then a count:
 
 With --json an error is {"error":{"code","message","hint","request_id"}} on stderr,
 and has "where" besides when one object, file or address is at fault.`},
-	}
-}
-
-func (a *app) versionCmd() *cobra.Command {
-	return &cobra.Command{
-		Use: "version", Short: "Print the version", Args: exactly(),
-		RunE: func(*cobra.Command, []string) error {
-			v := map[string]string{"version": version, "go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH}
-			if info, ok := debug.ReadBuildInfo(); ok {
-				for _, s := range info.Settings {
-					if s.Key == "vcs.revision" {
-						v["revision"] = s.Value
-					}
-				}
-			}
-			if a.json {
-				return json.NewEncoder(a.stdout).Encode(v)
-			}
-			_, err := fmt.Fprintf(a.stdout, "sealgate %s %s %s\n", version, v["go"], v["platform"])
-			return err
-		},
-	}
-}
-
-func (a *app) completionCmd(root *cobra.Command) *cobra.Command {
-	return &cobra.Command{
-		Use: "completion bash|zsh|fish", Short: "Print a completion script for a shell", Args: exactly("a shell: bash, zsh or fish"),
-		ValidArgs: []string{"bash", "zsh", "fish"},
-		RunE: func(_ *cobra.Command, args []string) error {
-			switch args[0] {
-			case "bash":
-				return root.GenBashCompletionV2(a.stdout, true)
-			case "zsh":
-				return root.GenZshCompletion(a.stdout)
-			case "fish":
-				return root.GenFishCompletion(a.stdout, true)
-			}
-			return usage("name bash, zsh or fish", "no completion for %q", args[0])
-		},
 	}
 }
