@@ -7,13 +7,15 @@ import (
 	"io"
 	"net/http"
 	"time"
+
+	"github.com/sealgate/sealgate/gateway/s3api/framing"
 )
 
 // requestBody is the body of one request as it comes off the connection:
 // paced, counted, and telling the tap when it ends.
 type requestBody struct {
 	src     io.ReadCloser
-	tap     *headTap
+	tap     *framing.Tap
 	control *http.ResponseController
 	pace    pace
 
@@ -29,7 +31,7 @@ const drainLimit = 256 << 10
 // drainTime bounds how long that may take: the answer is waiting.
 const drainTime = 2 * time.Second
 
-func newRequestBody(r *http.Request, a *answer, tap *headTap, rate int64) *requestBody {
+func newRequestBody(r *http.Request, a *answer, tap *framing.Tap, rate int64) *requestBody {
 	b := &requestBody{src: r.Body, tap: tap, control: a.control, pace: pace{rate: rate}}
 	b.ended = r.ContentLength == 0
 	return b
@@ -50,7 +52,7 @@ func (b *requestBody) Read(p []byte) (int, error) {
 	b.pace.step(n, start, time.Now())
 	if errors.Is(err, io.EOF) {
 		b.ended = true
-		b.dirty = !b.tap.bodyEnded()
+		b.dirty = !b.tap.BodyEnded()
 	}
 	return n, err
 }

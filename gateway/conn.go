@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/sealgate/sealgate/certs"
+	"github.com/sealgate/sealgate/gateway/s3api/framing"
 )
 
 // conn is one client connection: TLS, the tap on its request heads, and the
@@ -20,7 +21,7 @@ type conn struct {
 	tls   *tls.Conn
 	turn  *turn // what tls reads from
 	cork  *cork // what tls writes to
-	tap   *headTap
+	tap   *framing.Tap
 	owner *connections
 
 	once   sync.Once

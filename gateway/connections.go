@@ -13,6 +13,7 @@ import (
 
 	"github.com/sealgate/sealgate/certs"
 	"github.com/sealgate/sealgate/gateway/audit"
+	"github.com/sealgate/sealgate/gateway/s3api/framing"
 )
 
 // Limits bound what one listener and one identity may hold. The zero value
@@ -98,7 +99,7 @@ func (cs *connections) wrap(raw net.Conn) *conn {
 	cork := &cork{Conn: raw}
 	turn := &turn{Conn: cork, slots: cs.handshakes}
 	t := tls.Server(turn, cs.config)
-	return &conn{tls: t, turn: turn, cork: cork, tap: newHeadTap(t), owner: cs}
+	return &conn{tls: t, turn: turn, cork: cork, tap: framing.NewTap(t), owner: cs}
 }
 
 func (cs *connections) admit(c *conn) bool {

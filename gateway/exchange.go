@@ -69,7 +69,7 @@ func (g *Gateway) serve(w http.ResponseWriter, r *http.Request) {
 // run takes the request from identification to its handler.
 func (x *exchange) run() error {
 	x.event = x.baseEvent()
-	wrong := x.c.tap.begin(x.r.Method+" "+x.r.RequestURI+" "+x.r.Proto, x.r.ContentLength)
+	wrong := x.c.tap.Begin(x.r.Method+" "+x.r.RequestURI+" "+x.r.Proto, x.r.ContentLength)
 	if wrong != "" {
 		x.closeAfter()
 	}

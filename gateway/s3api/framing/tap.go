@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package gateway
+// Package framing sees the head of each request before net/http does, and
+// names what makes the framing of a connection ambiguous. Listeners of the
+// gateway and of the agent read through it (S3.md, "Connections").
+package framing
 
 import (
 	"bytes"
@@ -9,7 +12,7 @@ import (
 	"sync"
 )
 
-// headTap watches the plaintext of one connection below net/http, which
+// Tap watches the plaintext of one connection below net/http, which
 // erases the evidence of some malformed requests before a handler can see
 // them: Content-Length next to Transfer-Encoding, bare line feeds, folded
 // header lines, HTTP/1.0 with Transfer-Encoding. It only raises flags; the
@@ -18,7 +21,7 @@ import (
 // A request head is always delivered to net/http on its own: no Read returns
 // bytes of a head together with bytes that follow it. So a head that the tap
 // did not see whole was pipelined behind a body, and is refused.
-type headTap struct {
+type Tap struct {
 	src io.Reader
 
 	mu   sync.Mutex // the reader is net/http's goroutine, the arming a handler's
@@ -43,13 +46,14 @@ const (
 // ones (MaxHeaderBytes and its slack of 4 KiB) by itself.
 const maxHead = 40 << 10
 
-func newHeadTap(src io.Reader) *headTap {
-	return &headTap{src: src, buf: make([]byte, 16<<10)}
+// NewTap gives a tap on what a connection reads from src.
+func NewTap(src io.Reader) *Tap {
+	return &Tap{src: src, buf: make([]byte, 16<<10)}
 }
 
 // Read delivers bytes to net/http, never past the end of a request head or
 // of a body of known length.
-func (t *headTap) Read(p []byte) (int, error) {
+func (t *Tap) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
@@ -82,7 +86,7 @@ func (t *headTap) Read(p []byte) (int, error) {
 }
 
 // limit says how many pending bytes may be delivered now.
-func (t *headTap) limit(room int) int {
+func (t *Tap) limit(room int) int {
 	n := min(room, len(t.pend))
 	switch t.mode {
 	case tapHead:
@@ -117,7 +121,7 @@ func headEnd(have, next []byte) int {
 }
 
 // advance accounts for bytes that were delivered.
-func (t *headTap) advance(b []byte) {
+func (t *Tap) advance(b []byte) {
 	switch t.mode {
 	case tapHead:
 		if len(t.head)+len(b) <= maxHead {
@@ -133,12 +137,12 @@ func (t *headTap) advance(b []byte) {
 	case tapOpen:
 		t.remember(b)
 	case tapDone:
-		// net/http reads ahead one byte while a handler runs; begin refuses a
+		// net/http reads ahead one byte while a handler runs; Begin refuses a
 		// connection on which that happened before the body was declared.
 	}
 }
 
-func (t *headTap) remember(b []byte) {
+func (t *Tap) remember(b []byte) {
 	if len(b) >= 4 {
 		copy(t.last[:], b[len(b)-4:])
 		return
@@ -150,16 +154,16 @@ func ended(head []byte) bool {
 	return bytes.HasSuffix(head, []byte("\n\r\n")) || bytes.HasSuffix(head, []byte("\n\n"))
 }
 
-func (t *headTap) rearm() {
+func (t *Tap) rearm() {
 	t.mode, t.head, t.last = tapHead, t.head[:0], [4]byte{}
 }
 
-// begin is called once by the handler of each request, before the body is
+// Begin is called once by the handler of each request, before the body is
 // read. line is METHOD, a space, the target, a space, the protocol, as
 // net/http parsed them; length is the declared length of the body, -1 when
 // the body is chunked. The answer is "" or what is wrong with the head; the
 // connection must then be closed.
-func (t *headTap) begin(line string, length int64) string {
+func (t *Tap) Begin(line string, length int64) string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.mode != tapDone {
@@ -177,10 +181,10 @@ func (t *headTap) begin(line string, length int64) string {
 	return wrong
 }
 
-// bodyEnded is called when a chunked body was read to its end. It answers
+// BodyEnded is called when a chunked body was read to its end. It answers
 // false when more than the body had been read: the next head began unseen, so
-// the tap stays as it is, and begin refuses whatever comes next.
-func (t *headTap) bodyEnded() bool {
+// the tap stays as it is, and Begin refuses whatever comes next.
+func (t *Tap) BodyEnded() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.mode != tapOpen {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package gateway
+package framing
 
 import (
 	"io"
@@ -9,7 +9,7 @@ import (
 	"testing/iotest"
 )
 
-func readHead(t *testing.T, tap *headTap) string {
+func readHead(t *testing.T, tap *Tap) string {
 	t.Helper()
 	var b strings.Builder
 	p := make([]byte, 4096)
@@ -23,7 +23,7 @@ func readHead(t *testing.T, tap *headTap) string {
 	return b.String()
 }
 
-func TestHeadTapFaults(t *testing.T) {
+func TestTapFaults(t *testing.T) {
 	t.Parallel()
 	const get = "GET /b/k HTTP/1.1"
 	tests := []struct{ name, head, line, want string }{
@@ -40,9 +40,9 @@ func TestHeadTapFaults(t *testing.T) {
 		for name, src := range map[string]io.Reader{
 			"whole": strings.NewReader(tt.head), "bytewise": iotest.OneByteReader(strings.NewReader(tt.head)),
 		} {
-			tap := newHeadTap(src)
+			tap := NewTap(src)
 			readHead(t, tap)
-			got := tap.begin(tt.line, 0)
+			got := tap.Begin(tt.line, 0)
 			if (tt.want == "") != (got == "") || !strings.Contains(got, tt.want) {
 				t.Errorf("%s, %s: got %q, want %q", tt.name, name, got, tt.want)
 			}
@@ -50,14 +50,14 @@ func TestHeadTapFaults(t *testing.T) {
 	}
 }
 
-func TestHeadTapSeparatesRequests(t *testing.T) {
+func TestTapSeparatesRequests(t *testing.T) {
 	t.Parallel()
 	const one, two = "PUT /b/1 HTTP/1.1\r\nContent-Length: 3\r\n\r\n", "GET /b/2 HTTP/1.1\r\nHost: h\r\n\r\n"
-	tap := newHeadTap(strings.NewReader(one + "abc" + two))
+	tap := NewTap(strings.NewReader(one + "abc" + two))
 	if got := readHead(t, tap); got != one {
 		t.Fatalf("first head: got %q, want %q", got, one)
 	}
-	if got := tap.begin("PUT /b/1 HTTP/1.1", 3); got != "" {
+	if got := tap.Begin("PUT /b/1 HTTP/1.1", 3); got != "" {
 		t.Fatal(got)
 	}
 	p := make([]byte, 100)
@@ -67,28 +67,28 @@ func TestHeadTapSeparatesRequests(t *testing.T) {
 	if got := readHead(t, tap); got != two {
 		t.Fatalf("second head: got %q, want %q", got, two)
 	}
-	if got := tap.begin("GET /b/2 HTTP/1.1", 0); got != "" {
+	if got := tap.Begin("GET /b/2 HTTP/1.1", 0); got != "" {
 		t.Fatal(got)
 	}
 }
 
-func TestHeadTapRefusesPipelining(t *testing.T) {
+func TestTapRefusesPipelining(t *testing.T) {
 	t.Parallel()
 	const one, two = "PUT /b/1 HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", "GET /b/2 HTTP/1.1\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n"
 	tests := []struct{ name, behind string }{
 		{"whole head", two}, {"half a head", two[:30]},
 	}
 	for _, tt := range tests {
-		tap := newHeadTap(strings.NewReader(one + "0\r\n\r\n" + tt.behind))
+		tap := NewTap(strings.NewReader(one + "0\r\n\r\n" + tt.behind))
 		readHead(t, tap)
-		if got := tap.begin("PUT /b/1 HTTP/1.1", -1); got != "" {
+		if got := tap.Begin("PUT /b/1 HTTP/1.1", -1); got != "" {
 			t.Fatal(got)
 		}
 		p := make([]byte, 4096)
 		if _, err := tap.Read(p); err != nil { // net/http's buffer takes all that is there
 			t.Fatal(err)
 		}
-		if clean, next := tap.bodyEnded(), tap.begin("GET /b/2 HTTP/1.1", 0); clean && next == "" {
+		if clean, next := tap.BodyEnded(), tap.Begin("GET /b/2 HTTP/1.1", 0); clean && next == "" {
 			t.Errorf("%s behind a chunked body: accepted", tt.name)
 		}
 	}
