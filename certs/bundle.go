@@ -29,6 +29,7 @@ type Bundle struct {
 	once   sync.Once
 	pool   *x509.CertPool
 	digest [32]byte
+	roots  map[[32]byte]bool // SHA-256 of the roots' SubjectPublicKeyInfo
 }
 
 // Pool returns the X.509 authorities as a pool, made once. Certificates that are
@@ -36,6 +37,13 @@ type Bundle struct {
 func (b *Bundle) Pool() *x509.CertPool {
 	b.once.Do(b.build)
 	return b.pool
+}
+
+// HasRoot reports whether one of the X.509 authorities holds the key with this
+// SHA-256 of its SubjectPublicKeyInfo, as in [Peer.Root].
+func (b *Bundle) HasRoot(spki [32]byte) bool {
+	b.once.Do(b.build)
+	return b.roots[spki]
 }
 
 // sameRoots reports whether both hold the same X.509 authorities in the same order.
@@ -49,13 +57,14 @@ func (b *Bundle) sameRoots(o *Bundle) bool {
 }
 
 func (b *Bundle) build() {
-	b.pool = x509.NewCertPool()
+	b.pool, b.roots = x509.NewCertPool(), map[[32]byte]bool{}
 	h := sha256.New()
 	for _, c := range b.X509 {
 		if !c.BasicConstraintsValid || !c.IsCA {
 			continue
 		}
 		b.pool.AddCert(c)
+		b.roots[sha256.Sum256(c.RawSubjectPublicKeyInfo)] = true
 		h.Write(binary.BigEndian.AppendUint64(nil, uint64(len(c.Raw))))
 		h.Write(c.Raw)
 	}

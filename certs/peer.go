@@ -23,18 +23,24 @@ type Peer struct {
 	CertSHA256 [32]byte
 	// IssuerSKI is the key identifier of the leaf's issuer, in lower-case hex.
 	IssuerSKI string
+	// Root is the SHA-256 of the SubjectPublicKeyInfo of the root that the chain
+	// ended in: what is derived from the certificate holds no longer than
+	// [Bundle.HasRoot] says so.
+	Root [32]byte
 	// NotBefore and NotAfter bound the leaf's validity.
 	NotBefore, NotAfter time.Time
 }
 
-// newPeer describes a leaf that verified with issuer as its signer.
-func newPeer(id ID, leaf, issuer *x509.Certificate) Peer {
+// newPeer describes a leaf by the chain it verified with: leaf, issuers, root.
+func newPeer(id ID, verified []*x509.Certificate) Peer {
+	leaf, root := verified[0], verified[len(verified)-1]
 	return Peer{
 		ID:         id,
 		Serial:     SerialHex(leaf.SerialNumber),
 		SPKI:       sha256.Sum256(leaf.RawSubjectPublicKeyInfo),
 		CertSHA256: sha256.Sum256(leaf.Raw),
-		IssuerSKI:  KeyID(issuer),
+		IssuerSKI:  KeyID(verified[1]),
+		Root:       sha256.Sum256(root.RawSubjectPublicKeyInfo),
 		NotBefore:  leaf.NotBefore,
 		NotAfter:   leaf.NotAfter,
 	}

@@ -3,6 +3,7 @@
 package certs_test
 
 import (
+	"crypto/sha256"
 	"crypto/x509"
 	"errors"
 	"strings"
@@ -134,5 +135,13 @@ func TestPeerDescribesCertificate(t *testing.T) {
 	}
 	if peer.IssuerSKI != certs.KeyID(ca.Issuer()) || peer.IssuerSKI == certs.KeyID(ca.Root) {
 		t.Errorf("issuer %s, want the intermediate's %s", peer.IssuerSKI, certs.KeyID(ca.Issuer()))
+	}
+	if peer.Root != sha256.Sum256(ca.Root.RawSubjectPublicKeyInfo) || !ca.Bundle().HasRoot(peer.Root) {
+		t.Errorf("root %x is not that of the bundle", peer.Root)
+	}
+	other := certstest.NewCA(t, "acme.ai")
+	leaves := &certs.Bundle{TrustDomain: ca.TrustDomain, X509: []*x509.Certificate{other.Root, m.Chain[0]}}
+	if leaves.HasRoot(peer.Root) || leaves.HasRoot(peer.SPKI) {
+		t.Error("a bundle has a root that is not in it, or that is a leaf")
 	}
 }

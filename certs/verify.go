@@ -89,12 +89,12 @@ func (v verifier) verify(chain []*x509.Certificate, now time.Time) (Peer, error)
 		reject.ID = id
 		return Peer{}, reject
 	}
-	issuer, reject := v.checkTrust(id.TrustDomain(), chain, now)
+	verified, reject := v.checkTrust(id.TrustDomain(), chain, now)
 	if reject != nil {
 		reject.ID = id
 		return Peer{}, reject
 	}
-	return newPeer(id, chain[0], issuer), nil
+	return newPeer(id, verified), nil
 }
 
 // LeafID returns the one workload ID that a leaf names. It is a claim: nothing
@@ -129,8 +129,8 @@ func leafID(leaf *x509.Certificate) (ID, *RejectError) {
 }
 
 // checkTrust verifies the signatures against the bundle of td alone and returns
-// the leaf's issuer.
-func (v verifier) checkTrust(td TrustDomain, chain []*x509.Certificate, now time.Time) (*x509.Certificate, *RejectError) {
+// the chain from the leaf to the root, of at least two.
+func (v verifier) checkTrust(td TrustDomain, chain []*x509.Certificate, now time.Time) ([]*x509.Certificate, *RejectError) {
 	bundle := v.bundles[td]
 	if bundle == nil {
 		return nil, &RejectError{Reason: ReasonUnknownTrustDomain}
@@ -152,5 +152,5 @@ func (v verifier) checkTrust(td TrustDomain, chain []*x509.Certificate, now time
 		// A leaf that is itself in the pool: Bundle.Pool keeps such out.
 		return nil, &RejectError{Reason: ReasonUntrusted, Err: errors.New("the leaf is its own issuer")}
 	}
-	return verified[0][1], nil
+	return verified[0], nil
 }

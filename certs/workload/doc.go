@@ -14,7 +14,9 @@
 //   - an issuer that says for 30 seconds that this process has no identity is
 //     believed, and the identity is withdrawn at once;
 //   - a watch that brings nothing new by three quarters of the certificate's life is
-//     given up and begun again: a stopped issuer keeps its socket open. (HTTP/2
+//     given up and begun again (a stopped issuer keeps its socket open; HTTP/2
 //     pings would show the same, but a gRPC server closes connections that ping it
-//     more than every five minutes.)
+//     more than every five minutes.);
+//   - keys of JWT-SVIDs come on a watch of their own, where they are asked for: what
+//     goes wrong with it never touches the identity.
 package workload

@@ -36,26 +36,38 @@ type issuer struct {
 
 func newIssuer(t *testing.T, script ...answer) *issuer {
 	t.Helper()
+	i := unstarted(t, script...)
+	i.start(t)
+	return i
+}
+
+// unstarted is an issuer that nobody can reach yet.
+func unstarted(t *testing.T, script ...answer) *issuer {
+	t.Helper()
 	dir, err := os.MkdirTemp("", "wl")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	i := &issuer{path: filepath.Join(dir, "s"), script: script}
-	i.start(t)
-	t.Cleanup(func() { i.stop() })
-	return i
+	return &issuer{path: filepath.Join(dir, "s"), script: script}
 }
 
 func (i *issuer) start(t *testing.T) {
+	t.Helper()
+	i.startAs(t, i)
+}
+
+// startAs serves what impl does.
+func (i *issuer) startAs(t *testing.T, impl pb.SpiffeWorkloadAPIServer) {
 	t.Helper()
 	l, err := net.Listen("unix", i.path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	server := grpc.NewServer()
-	pb.RegisterSpiffeWorkloadAPIServer(server, i)
+	pb.RegisterSpiffeWorkloadAPIServer(server, impl)
 	i.server = server
+	t.Cleanup(server.Stop)
 	go func() { _ = server.Serve(l) }() // its error is that it was stopped
 }
 

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"sync"
 	"time"
 
 	"github.com/spiffe/go-spiffe/v2/workloadapi"
@@ -21,6 +22,9 @@ type Config struct {
 	// ID is the SVID to take. Zero takes the only one there is, and nothing when
 	// there are several: which one comes first means nothing.
 	ID certs.ID
+	// Tokens asks for the keys of JWT-SVIDs, too: [certs.Bundle.JWT] is empty
+	// without it.
+	Tokens bool
 	// Report, if not nil, is told what became of each attempt: nil when an
 	// update was taken, else why not. It must not block.
 	Report func(error)
@@ -43,6 +47,10 @@ type Source struct {
 	// Both are used by Run's goroutine only.
 	deniedSince time.Time // start of an unbroken row of denials; zero when there is none
 	wait        backoff
+
+	mu     sync.Mutex      // guards both below and orders what is published
+	latest *certs.Material // as received last, without keys of tokens
+	tokens tokenKeys       // as received last; nil until then
 }
 
 var _ certs.Source = (*Source)(nil)
@@ -92,6 +100,11 @@ func (s *Source) Updated() <-chan struct{} { return s.snap.Updated() }
 // Run watches until ctx ends, whatever the Workload API answers, and then returns
 // nil. It is called once.
 func (s *Source) Run(ctx context.Context) error {
+	if s.conf.Tokens {
+		var wg sync.WaitGroup
+		defer wg.Wait()
+		wg.Go(func() { s.watchTokens(ctx) })
+	}
 	s.wait = backoff{min: s.timing.minWait, max: s.timing.maxWait}
 	for ctx.Err() == nil {
 		s.attempt(ctx)
@@ -109,7 +122,12 @@ func (s *Source) attempt(ctx context.Context) {
 
 // took is called with a whole update.
 func (s *Source) took(m *certs.Material) error {
-	if err := s.snap.Publish(m); err != nil {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	before := s.latest
+	s.latest = m
+	if err := s.publish(); err != nil {
+		s.latest = before // of the last one that was good
 		return fmt.Errorf("taking an update from %s: %w", s.conf.Socket, err)
 	}
 	s.deniedSince = time.Time{}
