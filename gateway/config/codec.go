@@ -42,6 +42,10 @@ var codecs = map[string]codec{
 	"duration":     {readDuration, writeDuration},
 	"size":         {readSize, writeSize},
 	"byte-rate":    {readRate, writeRate},
+	"local":        {readChecked(checkLocal), reflect.Value.String},
+	"domain":       {readChecked(checkDomain), reflect.Value.String},
+	"words":        {readWords, writeWords},
+	"url":          {readURL, reflect.Value.String},
 }
 
 // complaint is what a check has against a text. The zero value is none.
@@ -174,4 +178,16 @@ func writeFlag(v reflect.Value) string {
 		return "true"
 	}
 	return ""
+}
+
+// writeWords writes a list in flow style; an empty one is absent.
+func writeWords(v reflect.Value) string {
+	var all []string
+	for i := range v.Len() {
+		all = append(all, yamlQuote(v.Index(i).String()))
+	}
+	if len(all) == 0 {
+		return ""
+	}
+	return "[" + strings.Join(all, ", ") + "]"
 }

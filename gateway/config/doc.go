@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package config reads sealgate.yaml, strictly: whatever is not defined here is a
-// fault, all faults are reported at once, each with its line and column, and a file
-// with a fault changes nothing.
+// Package config reads sealgate.yaml and sealgate-agent.yaml, strictly: whatever
+// is not defined here is a fault, all faults are reported at once, each with its
+// line and column, and a file with a fault changes nothing.
 //
 // # The definition
 //
-// [Config] and the types below it define the file; there is no second list of
-// fields. Each field is tagged with
+// [Config], [Agent] and the types below them define the files; there is no second
+// list of fields. Each field is tagged with
 //
 //	yaml    its key
 //	as      what is written there, with bounds: duration 1s..1m, size, byte-rate,
