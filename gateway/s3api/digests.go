@@ -68,9 +68,9 @@ func (d *digests) verify(p payload, want Checksum) error {
 	case p.sha256 != nil && !bytes.Equal(p.sha256, d.sha256.Sum(nil)):
 		return NewError("XAmzContentSHA256Mismatch", "")
 	case p.md5 != nil && !bytes.Equal(p.md5, d.md5.Sum(nil)):
-		return NewError("BadDigest", "the Content-MD5 you sent does not match the data that was received")
+		return NewError("BadDigest", "")
 	case want.Algorithm != ChecksumNone && !bytes.Equal(want.Sum, d.client.Sum(nil)):
-		return NewError("BadDigest", "the "+want.Algorithm.String()+" you sent does not match the data that was received")
+		return NewError("BadDigest", "The "+want.Algorithm.String()+" you specified did not match the calculated checksum.")
 	}
 	return nil
 }

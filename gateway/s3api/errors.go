@@ -45,42 +45,64 @@ var Codes = map[string]struct {
 	Status  int
 	Message string
 }{
-	"AccessControlListNotSupported":     {http.StatusBadRequest, "the bucket does not allow ACLs: access is decided by policy"},
-	"AccessDenied":                      {http.StatusForbidden, "access denied"},
-	"AuthorizationHeaderMalformed":      {http.StatusBadRequest, "the Authorization header is malformed"},
-	"AuthorizationQueryParametersError": {http.StatusBadRequest, "the signature in the query is malformed"},
-	"BadDigest":                         {http.StatusBadRequest, "the checksum you sent does not match the data that was received"},
-	"BucketAlreadyOwnedByYou":           {http.StatusConflict, "the bucket is there already"},
+	"AccessControlListNotSupported":     {http.StatusBadRequest, "The bucket does not allow ACLs"},
+	"AccessDenied":                      {http.StatusForbidden, "Access Denied."},
+	"AuthorizationHeaderMalformed":      {http.StatusBadRequest, "The authorization header is malformed."},
+	"AuthorizationQueryParametersError": {http.StatusBadRequest, "The signature in the query is malformed."},
+	"BadDigest":                         {http.StatusBadRequest, "The Content-MD5 you specified did not match what we received."},
+	"BadRequest":                        {http.StatusBadRequest, "An error occurred when parsing the HTTP request."},
+	"BucketAlreadyOwnedByYou":           {http.StatusConflict, "Your previous request to create the named bucket succeeded and you already own it."},
+	"BucketNotEmpty":                    {http.StatusConflict, "The bucket you tried to delete is not empty."},
 	"ConditionalRequestConflict":        {http.StatusConflict, "a conflicting operation on this key finished first; try again"},
-	"ExpiredToken":                      {http.StatusBadRequest, "the session token has expired; ask for a new one"},
-	"EntityTooLarge":                    {http.StatusBadRequest, "the upload is larger than an object may be"},
-	"InvalidAccessKeyId":                {http.StatusForbidden, "the access key is not one of this gateway"},
-	"IncompleteBody":                    {http.StatusBadRequest, "the body is not as long as it was declared to be"},
-	"InternalError":                     {http.StatusInternalServerError, "an internal error occurred; try again"},
-	"InvalidArgument":                   {http.StatusBadRequest, "an argument is not valid"},
-	"InvalidBucketName":                 {http.StatusBadRequest, "the bucket name is not valid"},
-	"InvalidDigest":                     {http.StatusBadRequest, "the Content-MD5 you sent is not valid"},
-	"InvalidPartNumber":                 {http.StatusRequestedRangeNotSatisfiable, "the object has no such part"},
-	"InvalidRange":                      {http.StatusRequestedRangeNotSatisfiable, "the range lies outside of the object"},
-	"InvalidRequest":                    {http.StatusBadRequest, "the request is not valid"},
-	"InvalidStorageClass":               {http.StatusBadRequest, "the storage class is not available here; leave it out or use STANDARD"},
-	"InvalidURI":                        {http.StatusBadRequest, "the path of the request cannot be read"},
-	"InvalidToken":                      {http.StatusBadRequest, "the session token is not one of this gateway"},
-	"KeyTooLongError":                   {http.StatusBadRequest, "the key is too long"},
-	"MetadataTooLarge":                  {http.StatusBadRequest, "the metadata headers are larger than an object may have"},
-	"MethodNotAllowed":                  {http.StatusMethodNotAllowed, "the method is not allowed on this resource"},
-	"MissingContentLength":              {http.StatusLengthRequired, "you must send Content-Length, or x-amz-decoded-content-length with aws-chunked"},
-	"NoSuchBucket":                      {http.StatusNotFound, "the bucket does not exist"},
-	"NoSuchKey":                         {http.StatusNotFound, "the key does not exist"},
-	"NotImplemented":                    {http.StatusNotImplemented, "this is not implemented"},
-	"NotModified":                       {http.StatusNotModified, "not modified"},
-	"PreconditionFailed":                {http.StatusPreconditionFailed, "a precondition of the request does not hold"},
-	"RequestTimeout":                    {http.StatusBadRequest, "the body was not sent in time"},
-	"RequestTimeTooSkewed":              {http.StatusForbidden, "the time of the request is too far from the server's: check the clock of your machine"},
+	"EntityTooLarge":                    {http.StatusBadRequest, "Your proposed upload exceeds the maximum allowed object size."},
+	"EntityTooSmall":                    {http.StatusBadRequest, "Your proposed upload is smaller than the minimum allowed size"},
+	"ExpiredToken":                      {http.StatusBadRequest, "The provided token has expired."},
+	"IncompleteBody":                    {http.StatusBadRequest, "The request body terminated unexpectedly"},
+	"InternalError":                     {http.StatusInternalServerError, "We encountered an internal error, please try again."},
+	"InvalidAccessKeyId":                {http.StatusForbidden, "The AWS Access Key Id you provided does not exist in our records."},
+	"InvalidArgument":                   {http.StatusBadRequest, "Invalid Argument"},
+	"InvalidBucketName":                 {http.StatusBadRequest, "The specified bucket is not valid."},
+	"InvalidChunkSizeError":             {http.StatusBadRequest, "Only the last chunk is allowed to have a size less than 8192 bytes"},
+	"InvalidDigest":                     {http.StatusBadRequest, "The Content-Md5 you specified is not valid."},
+	"InvalidLocationConstraint":         {http.StatusBadRequest, "The specified location-constraint is not valid"},
+	"InvalidPart":                       {http.StatusBadRequest, "One or more of the specified parts could not be found.  The part may not have been uploaded, or the specified entity tag may not match the part's entity tag."},
+	"InvalidPartNumber":                 {http.StatusRequestedRangeNotSatisfiable, "The requested partnumber is not satisfiable."},
+	"InvalidPartOrder":                  {http.StatusBadRequest, "The list of parts was not in ascending order. Parts must be ordered by part number."},
+	"InvalidRange":                      {http.StatusRequestedRangeNotSatisfiable, "The requested range is not satisfiable"},
+	"InvalidRequest":                    {http.StatusBadRequest, "Invalid Request."},
+	"InvalidStorageClass":               {http.StatusBadRequest, "The storage class you specified is not valid"},
+	"InvalidTag":                        {http.StatusBadRequest, "The tag provided was not a valid tag."},
+	"InvalidToken":                      {http.StatusBadRequest, "The provided token is malformed or otherwise invalid."},
+	"InvalidURI":                        {http.StatusBadRequest, "The specified URI couldn't be parsed."},
+	"KeyTooLongError":                   {http.StatusBadRequest, "Your key is too long."},
+	"MalformedTrailerError":             {http.StatusBadRequest, "The request contained trailing data that was not well-formed or did not conform to our published schema."},
+	"MalformedXML":                      {http.StatusBadRequest, "The XML you provided was not well-formed or did not validate against our published schema."},
+	"MaxMessageLengthExceeded":          {http.StatusBadRequest, "Your request was too big."},
+	"MetadataTooLarge":                  {http.StatusBadRequest, "Your metadata headers exceed the maximum allowed metadata size"},
+	"MethodNotAllowed":                  {http.StatusMethodNotAllowed, "The specified method is not allowed against this resource."},
+	"MissingContentLength":              {http.StatusLengthRequired, "You must provide the Content-Length HTTP header."},
+	"MissingRequestBodyError":           {http.StatusBadRequest, "Request Body is empty"},
+	"MissingSecurityHeader":             {http.StatusBadRequest, "Your request was missing a required header."},
+	"NoSuchBucket":                      {http.StatusNotFound, "The specified bucket does not exist."},
+	"NoSuchBucketPolicy":                {http.StatusNotFound, "The bucket policy does not exist."},
+	"NoSuchCORSConfiguration":           {http.StatusNotFound, "The CORS configuration does not exist"},
+	"NoSuchKey":                         {http.StatusNotFound, "The specified key does not exist."},
+	"NoSuchLifecycleConfiguration":      {http.StatusNotFound, "The lifecycle configuration does not exist"},
+	"NoSuchTagSet":                      {http.StatusNotFound, "The TagSet does not exist."},
+	"NoSuchUpload":                      {http.StatusNotFound, "The specified multipart upload does not exist. The upload ID may be invalid, or the upload may have been aborted or completed."},
+	"NoSuchVersion":                     {http.StatusNotFound, "The specified version does not exist."},
+	"NotImplemented":                    {http.StatusNotImplemented, "A header you provided implies functionality that is not implemented."},
+	"NotModified":                       {http.StatusNotModified, "Not Modified"},
+	"OperationAborted":                  {http.StatusConflict, "A conflicting conditional operation is currently in progress against this resource. Please try again."},
+	"PreconditionFailed":                {http.StatusPreconditionFailed, "At least one of the pre-conditions you specified did not hold."},
+	"RequestTimeTooSkewed":              {http.StatusForbidden, "The difference between the request time and the current time is too large."},
+	"RequestTimeout":                    {http.StatusBadRequest, "Your socket connection to the server was not read from or written to within the timeout period."},
 	"ServiceUnavailable":                {http.StatusServiceUnavailable, "the service is not available; try again"},
-	"SignatureDoesNotMatch":             {http.StatusForbidden, "the signature does not match the request: check the secret key, and that nothing on the way changes host, path, query or signed headers"},
-	"SlowDown":                          {http.StatusServiceUnavailable, "reduce your request rate"},
-	"XAmzContentSHA256Mismatch":         {http.StatusBadRequest, "the x-amz-content-sha256 you sent does not match the data that was received"},
+	"SignatureDoesNotMatch":             {http.StatusForbidden, "The request signature we calculated does not match the signature you provided. Check your key and signing method."},
+	"SlowDown":                          {http.StatusServiceUnavailable, "Please reduce your request rate."},
+	"XAmzContentSHA256Mismatch":         {http.StatusBadRequest, "The provided 'x-amz-content-sha256' header does not match what was computed."},
+
+	"ObjectLockConfigurationNotFoundError": {http.StatusNotFound, "Object Lock configuration does not exist for this bucket"},
 }
 
 // NewError makes an error of a code of the table; message "" takes the
@@ -135,7 +157,57 @@ func InternalError(message string) *Error { return NewError("InternalError", mes
 
 // NotImplemented is 501; what names the operation, header or parameter.
 func NotImplemented(what string) *Error {
-	return NewError("NotImplemented", what+" is not implemented")
+	e := NewError("NotImplemented", "")
+	e.Extra = []Element{{"AdditionalMessage", what + " is not implemented"}}
+	return e
+}
+
+// notImplementedHeader is 501 for a header, named as S3 names it.
+func notImplementedHeader(name string) *Error {
+	e := NotImplemented("the header " + name)
+	e.Extra = append([]Element{{"Header", name}}, e.Extra...)
+	return e
+}
+
+// notUnderstood is 501 for a part of the request that S3 itself does not know,
+// or would ignore. It has no words for it.
+func notUnderstood(what string) *Error { return NewError("NotImplemented", what+" is not implemented") }
+
+// NoSuchUpload is 404, whatever is wrong with the upload id.
+func NoSuchUpload(id string) *Error {
+	e := NewError("NoSuchUpload", "")
+	if len(id) <= maxUploadID {
+		e.Extra = []Element{{"UploadId", id}}
+	}
+	return e
+}
+
+// NoSuchVersion is 404, for who may list the bucket at the key.
+func NoSuchVersion(key, version string) *Error {
+	e := NewError("NoSuchVersion", "")
+	e.Extra = []Element{{"Key", key}, {"VersionId", version}}
+	return e
+}
+
+// InvalidPart is 400: the part of that number is not there, or has another
+// entity tag.
+func InvalidPart(uploadID string, number int, etag string) *Error {
+	e := NewError("InvalidPart", "")
+	e.Extra = []Element{{"UploadId", uploadID}, {"PartNumber", strconv.Itoa(number)}, {"ETag", etag}}
+	return e
+}
+
+// EntityTooSmall is 400: a part that is not the last has size bytes, and needs
+// least.
+func EntityTooSmall(number int, size, least int64, etag string) *Error {
+	e := NewError("EntityTooSmall", "")
+	e.Extra = []Element{
+		{"ProposedSize", strconv.FormatInt(size, 10)},
+		{"MinSizeAllowed", strconv.FormatInt(least, 10)},
+		{"PartNumber", strconv.Itoa(number)},
+		{"ETag", etag},
+	}
+	return e
 }
 
 // PreconditionFailed is 412; condition names the header that did not hold, ""
@@ -179,7 +251,7 @@ func EntityTooLarge(size, limit int64) *Error {
 
 // MetadataTooLarge is 400; size is what the client sent, in bytes.
 func MetadataTooLarge(size int) *Error {
-	e := NewError("MetadataTooLarge", fmt.Sprintf("the metadata headers have %d bytes, names and values; at most %d are kept", size, MaxMetadata))
+	e := NewError("MetadataTooLarge", "")
 	e.Extra = []Element{
 		{"Size", strconv.Itoa(size)},
 		{"MaxSizeAllowed", strconv.Itoa(MaxMetadata)},

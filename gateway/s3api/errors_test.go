@@ -30,7 +30,7 @@ func TestWriteError(t *testing.T) {
 	t.Parallel()
 	rec := answer(t, NoSuchKey("a<b"), "GET /models/a%3Cb?X-Amz-Signature=secret")
 	want := `<?xml version="1.0" encoding="UTF-8"?>` + "\n" +
-		`<Error><Code>NoSuchKey</Code><Message>the key does not exist</Message><Key>a&lt;b</Key><Resource>/models/a%3Cb</Resource>` +
+		`<Error><Code>NoSuchKey</Code><Message>The specified key does not exist.</Message><Key>a&lt;b</Key><Resource>/models/a%3Cb</Resource>` +
 		`<RequestId>01JD6QK3W8Z5V9T0N4X7B2M1RC</RequestId><HostId>sealgate</HostId></Error>`
 	if rec.Code != 404 || rec.Body.String() != want {
 		t.Errorf("%d %s", rec.Code, rec.Body)

@@ -41,7 +41,7 @@ func ExampleParse() {
 	}
 	// Output:
 	// GetObject models/fraud/v1 bytes=10-
-	// NotImplemented: PutBucketPolicy is not implemented
+	// NotImplemented: A header you provided implies functionality that is not implemented.
 	// InvalidURI: the key holds a segment "." or "..": keys are exact, nothing is resolved
 }
 
@@ -71,7 +71,7 @@ func ExampleRange_Resolve() {
 	fmt.Println(err)
 	// Output:
 	// 15728640 4271360 <nil>
-	// InvalidRange: the range lies outside of the object
+	// InvalidRange: The requested range is not satisfiable
 }
 
 func ExampleETag() {
@@ -90,7 +90,7 @@ func ExampleWriteError() {
 	// Output:
 	// 404
 	// <?xml version="1.0" encoding="UTF-8"?>
-	// <Error><Code>NoSuchKey</Code><Message>the key does not exist</Message><Key>a</Key><Resource>/models/a</Resource><RequestId>01JD6QK3W8Z5V9T0N4X7B2M1RC</RequestId><HostId>sealgate</HostId></Error>
+	// <Error><Code>NoSuchKey</Code><Message>The specified key does not exist.</Message><Key>a</Key><Resource>/models/a</Resource><RequestId>01JD6QK3W8Z5V9T0N4X7B2M1RC</RequestId><HostId>sealgate</HostId></Error>
 }
 
 func ExampleWriteList() {

@@ -29,6 +29,10 @@ var interpreted = []string{
 	"if-none-match", "if-range", "if-unmodified-since", "range",
 }
 
+// joined are the headers that are lists by their definition: several lines are
+// one list.
+var joined = []string{"x-amz-object-attributes", "x-amz-optional-object-attributes"}
+
 const (
 	amzPrefix  = "x-amz-"
 	metaPrefix = "x-amz-meta-"
@@ -42,6 +46,9 @@ func readHeader(in http.Header) (header, *Error) {
 		name := strings.ToLower(k)
 		if !strings.HasPrefix(name, amzPrefix) && !slices.Contains(interpreted, name) {
 			continue
+		}
+		if slices.Contains(joined, name) && !h.has(name) {
+			values = []string{strings.Join(values, ",")}
 		}
 		if len(values) != 1 || h.has(name) {
 			return nil, InvalidArgument(name, "", "the header "+name+" comes more than once")
@@ -63,13 +70,15 @@ type headerRule func(name, value string) *Error
 func ignored(string, string) *Error { return nil }
 
 func unimplemented(name, _ string) *Error {
-	return NotImplemented("the header " + name)
+	return notImplementedHeader(name)
 }
 
 // rulesAlways hold for every operation: to ignore one of these would pretend
 // a protection that is not there.
 var rulesAlways = map[string]headerRule{
 	"x-amz-expected-bucket-owner":                                 unimplemented,
+	"x-amz-source-expected-bucket-owner":                          unimplemented,
+	copySource:                                                    onlyCopies,
 	"x-amz-server-side-encryption-customer-algorithm":             ownKey,
 	"x-amz-server-side-encryption-customer-key":                   ownKey,
 	"x-amz-server-side-encryption-customer-key-md5":               ownKey,
@@ -78,13 +87,14 @@ var rulesAlways = map[string]headerRule{
 	"x-amz-copy-source-server-side-encryption-customer-key-md5":   ownKey,
 }
 
-// rulesOnChange hold for PUT and DELETE, beside rulesAlways. An x-amz-* header
-// that is in neither is refused there: it could ask for what is not done.
+// rulesOnChange hold for operations that change something, beside rulesAlways.
+// An x-amz-* header that is in neither, and not read by the operation, is
+// refused there: it could ask for what is not done.
 var rulesOnChange = map[string]headerRule{
 	"x-amz-acl":                    cannedACL,
 	"x-amz-api-version":            ignored,
-	"x-amz-checksum-algorithm":     ignored, // minio-go's announcement; the checksum itself is read
-	"x-amz-checksum-type":          fullObject,
+	"x-amz-checksum-algorithm":     ignored, // read where it means something; else minio-go's announcement
+	"x-amz-checksum-type":          ignored, // likewise
 	"x-amz-content-sha256":         ignored, // read with the payload
 	"x-amz-date":                   ignored,
 	"x-amz-decoded-content-length": ignored, // read with the payload
@@ -92,8 +102,12 @@ var rulesOnChange = map[string]headerRule{
 	"x-amz-sdk-checksum-algorithm": ignored, // read with the payload
 	"x-amz-security-token":         ignored,
 	"x-amz-storage-class":          storageClass,
-	"x-amz-trailer":                ignored, // read with the payload
-	"x-amz-user-agent":             ignored,
+
+	"x-amz-object-lock-legal-hold":        noObjectLock,
+	"x-amz-object-lock-mode":              noObjectLock,
+	"x-amz-object-lock-retain-until-date": noObjectLock,
+	"x-amz-trailer":                       ignored, // read with the payload
+	"x-amz-user-agent":                    ignored,
 
 	"x-amz-server-side-encryption":                    encryption,
 	"x-amz-server-side-encryption-aws-kms-key-id":     ignored,
@@ -105,10 +119,10 @@ var rulesOnChange = map[string]headerRule{
 func (h header) check(rt route) *Error {
 	for _, name := range slices.Sorted(maps.Keys(h)) {
 		rule := rulesAlways[name]
-		if rule == nil && (rt.method == put || rt.method == del) {
+		if rule == nil && rt.changes() {
 			rule = ruleOnChange(name)
 		}
-		if rule == nil {
+		if rule == nil || rt.reads(name) {
 			continue
 		}
 		if err := rule(name, h[name]); err != nil {
@@ -161,11 +175,9 @@ func storageClass(_, value string) *Error {
 	return NewError("InvalidStorageClass", "")
 }
 
-func fullObject(name, value string) *Error {
-	if value == "FULL_OBJECT" {
-		return nil
-	}
-	return InvalidArgument(name, value, "an object that is put in one piece has a FULL_OBJECT checksum")
+// noObjectLock answers as S3 does of a bucket in which nothing can be locked.
+func noObjectLock(string, string) *Error {
+	return InvalidRequest("Bucket is missing ObjectLockConfiguration")
 }
 
 func knownChecksum(name, _ string) *Error {

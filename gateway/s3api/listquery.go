@@ -40,36 +40,63 @@ func parseListV2(r *request) (Op, *Error) {
 // listCommon reads the parameters that both versions have.
 func (r *request) listCommon(op *ListObjects) *Error {
 	op.Prefix, op.Delimiter = r.query["prefix"], r.query["delimiter"]
-	for _, name := range []string{"prefix", "delimiter", "marker", "start-after"} {
+	err := r.listNames("prefix", "delimiter", "marker", "start-after")
+	if err != nil {
+		return err
+	}
+	if op.EncodingURL, err = r.encodingURL(); err != nil {
+		return err
+	}
+	op.Max, err = r.query.limit("max-keys", MaxListKeys)
+	return err
+}
+
+// listNames holds the parameters that are names, or begin one, against what a
+// key can be.
+func (r *request) listNames(params ...string) *Error {
+	for _, name := range params {
 		if v := r.query[name]; len(v) > MaxKey {
 			return InvalidArgument(name, "", name+" is longer than any key: "+strconv.Itoa(len(v))+" bytes")
 		}
 	}
-	if hasDotSegment(op.Prefix) {
-		return InvalidArgument("prefix", op.Prefix, "no key holds a segment \".\" or \"..\"")
+	if prefix := r.query["prefix"]; hasDotSegment(prefix) {
+		return InvalidArgument("prefix", prefix, "no key holds a segment \".\" or \"..\"")
 	}
-	switch v, ok := r.query["encoding-type"]; {
-	case v == "url":
-		op.EncodingURL = true
-	case ok:
-		return InvalidArgument("encoding-type", v, "encoding-type must be url")
-	}
-	return r.maxKeys(op)
+	return nil
 }
 
-// maxKeys reads a page size. More than S3's largest page asks for that page.
-func (r *request) maxKeys(op *ListObjects) *Error {
-	op.Max = MaxListKeys
-	v, ok := r.query["max-keys"]
+func (r *request) encodingURL() (bool, *Error) {
+	v, ok := r.query["encoding-type"]
+	if ok && v != "url" {
+		return false, InvalidArgument("encoding-type", v, "Invalid Encoding Method specified in Request")
+	}
+	return ok, nil
+}
+
+// limit reads a page size, most when it was not sent. More than the largest
+// page asks for that page.
+func (q query) limit(name string, most int) (int, *Error) {
+	if !q.has(name) {
+		return most, nil
+	}
+	n, err := q.number(name)
+	return min(n, most), err
+}
+
+// number reads a number from 0 to 2147483647; 0 when it was not sent.
+func (q query) number(name string) (int, *Error) {
+	v, ok := q[name]
 	if !ok {
-		return nil
+		return 0, nil
 	}
 	n, err := strconv.ParseInt(v, 10, 32)
-	if err != nil || n < 0 || !isDecimal(v) {
-		return InvalidArgument("max-keys", v, "max-keys must be a number from 0 to 2147483647")
+	switch {
+	case err != nil:
+		return 0, InvalidArgument(name, v, "Provided "+v+" not an integer or within integer range")
+	case n < 0 || !isDecimal(v):
+		return 0, InvalidArgument(name, v, "Argument "+name+" must be an integer between 0 and 2147483647")
 	}
-	op.Max = min(int(n), MaxListKeys)
-	return nil
+	return int(n), nil
 }
 
 // hasDotSegment reports whether a prefix holds a whole segment that no key

@@ -24,20 +24,27 @@ type route struct {
 	sub    string // the query key that names the sub-resource; "" for none
 	// when tells apart operations that share the columns before; nil is
 	// always. The first row that holds is taken.
-	when   func(*request) bool
-	serve  func(*request) (Op, *Error) // nil: not served, 501
-	op     Op                          // zero value of what serve gives
-	params []string                    // further query keys that serve reads
+	when  func(*request) bool
+	serve func(*request) (Op, *Error) // nil: not served, 501
+	op    Op                          // zero value of what serve gives
+	// refused is the code for an operation that is not served and that S3 would
+	// refuse as well; "" is 501.
+	refused string
+	// What serve reads beside what every operation does.
+	params  []string // query keys
+	headers []string // of If-* and x-amz-*, on an operation that changes something
+	body    bool     // else a body is refused
 }
 
 func (rt route) knows(param string) bool { return slices.Contains(rt.params, param) }
 
+func (rt route) reads(header string) bool { return slices.Contains(rt.headers, header) }
+
+// changes reports whether carrying the operation out may change something.
+func (rt route) changes() bool { return rt.method != get && rt.method != head }
+
 func hasParam(key string) func(*request) bool {
 	return func(r *request) bool { return r.query.has(key) }
-}
-
-func hasHeader(name string) func(*request) bool {
-	return func(r *request) bool { return r.header.has(name) }
 }
 
 const (
@@ -54,16 +61,57 @@ var overrideParams = []string{
 }
 
 // served are the operations that have an action row (S3.md, "Operations").
-var served = []route{
+var served = slices.Concat(servedBuckets, servedObjects, servedUploads, stubs)
+
+var servedBuckets = []route{
 	{name: "ListBuckets", method: get, level: service, when: notDirectoryBuckets, serve: parseListBuckets, op: &ListBuckets{}, params: []string{"prefix", "max-buckets", "continuation-token"}},
+	{name: "CreateBucket", method: put, level: bucket, serve: parseCreateBucket, op: &CreateBucket{}, body: true, headers: []string{"x-amz-object-ownership", "x-amz-bucket-object-lock-enabled"}},
+	{name: "DeleteBucket", method: del, level: bucket, serve: parseDeleteBucket, op: &DeleteBucket{}},
 	{name: "HeadBucket", method: head, level: bucket, serve: parseHeadBucket, op: &HeadBucket{}},
 	{name: "GetBucketLocation", method: get, level: bucket, sub: "location", serve: parseGetBucketLocation, op: &GetBucketLocation{}},
+	{name: "GetBucketVersioning", method: get, level: bucket, sub: "versioning", serve: parseGetBucketVersioning, op: &GetBucketVersioning{}},
 	{name: "ListObjectsV2", method: get, level: bucket, when: hasParam("list-type"), serve: parseListV2, op: &ListObjects{Version: 2}, params: []string{"list-type", "prefix", "delimiter", "max-keys", "encoding-type", "continuation-token", "start-after", "fetch-owner"}},
 	{name: "ListObjects", method: get, level: bucket, serve: parseListV1, op: &ListObjects{Version: 1}, params: []string{"prefix", "delimiter", "max-keys", "encoding-type", "marker"}},
-	{name: "GetObject", method: get, level: object, serve: parseGetObject, op: &GetObject{}, params: append([]string{"partNumber"}, overrideParams...)},
-	{name: "HeadObject", method: head, level: object, serve: parseHeadObject, op: &HeadObject{}, params: append([]string{"partNumber"}, overrideParams...)},
-	{name: "PutObject", method: put, level: object, when: notCopy, serve: parsePutObject, op: &PutObject{}},
-	{name: "DeleteObject", method: del, level: object, serve: parseDeleteObject, op: &DeleteObject{}},
+	{name: "ListObjectVersions", method: get, level: bucket, sub: "versions", serve: parseListObjectVersions, op: &ListObjectVersions{}, params: []string{"prefix", "delimiter", "key-marker", "version-id-marker", "max-keys", "encoding-type"}},
+}
+
+var servedObjects = []route{
+	{name: "GetObject", method: get, level: object, serve: parseGetObject, op: &GetObject{}, params: append([]string{"partNumber", "versionId"}, overrideParams...)},
+	{name: "HeadObject", method: head, level: object, serve: parseHeadObject, op: &HeadObject{}, params: append([]string{"partNumber", "versionId"}, overrideParams...)},
+	{name: "PutObject", method: put, level: object, when: notCopy, serve: parsePutObject, op: &PutObject{}, body: true, params: []string{"partNumber"}, headers: []string{"if-match", "if-none-match", "x-amz-checksum-type", "x-amz-tagging"}},
+	{name: "CopyObject", method: put, level: object, serve: parseCopyObject, op: &CopyObject{}, headers: append([]string{"if-match", "if-none-match", "x-amz-metadata-directive", "x-amz-tagging-directive", "x-amz-tagging"}, copyHeaders...)},
+	{name: "DeleteObject", method: del, level: object, serve: parseDeleteObject, op: &DeleteObject{}, params: []string{"versionId"}, headers: []string{"x-amz-bypass-governance-retention"}},
+	{name: "DeleteObjects", method: post, level: bucket, sub: "delete", serve: parseDeleteObjects, op: &DeleteObjects{}, body: true, headers: []string{"x-amz-bypass-governance-retention"}},
+	{name: "GetObjectAttributes", method: get, level: object, sub: "attributes", serve: parseGetObjectAttributes, op: &GetObjectAttributes{}, params: []string{"versionId"}},
+	{name: "GetObjectTagging", method: get, level: object, sub: "tagging", serve: parseGetObjectTagging, op: &GetObjectTagging{}, params: []string{"versionId"}},
+	{name: "PutObjectTagging", method: put, level: object, sub: "tagging", serve: parsePutObjectTagging, op: &PutObjectTagging{}, body: true, params: []string{"versionId"}},
+	{name: "DeleteObjectTagging", method: del, level: object, sub: "tagging", serve: parseDeleteObjectTagging, op: &DeleteObjectTagging{}, params: []string{"versionId"}},
+}
+
+var servedUploads = []route{
+	{name: "CreateMultipartUpload", method: post, level: object, sub: "uploads", serve: parseCreateMultipartUpload, op: &CreateMultipartUpload{}, headers: []string{"if-match", "if-none-match", "x-amz-checksum-type", "x-amz-tagging"}},
+	{name: "UploadPartCopy", method: put, level: object, sub: "uploadId", when: isPartCopy, serve: parseUploadPartCopy, op: &UploadPartCopy{}, params: []string{"partNumber"}, headers: append([]string{copySource + "-range"}, copyHeaders...)},
+	{name: "UploadPart", method: put, level: object, sub: "uploadId", when: hasParam("partNumber"), serve: parseUploadPart, op: &UploadPart{}, body: true, params: []string{"partNumber"}},
+	{name: "CompleteMultipartUpload", method: post, level: object, sub: "uploadId", serve: parseCompleteMultipartUpload, op: &CompleteMultipartUpload{}, body: true, headers: []string{"if-match", "if-none-match", "x-amz-checksum-type", mpObjectSize, "x-amz-tagging"}},
+	{name: "AbortMultipartUpload", method: del, level: object, sub: "uploadId", serve: parseAbortMultipartUpload, op: &AbortMultipartUpload{}, headers: []string{ifInitiated}},
+	{name: "ListParts", method: get, level: object, sub: "uploadId", serve: parseListParts, op: &ListParts{}, params: []string{"max-parts", "part-number-marker", "encoding-type"}},
+	{name: "ListMultipartUploads", method: get, level: bucket, sub: "uploads", serve: parseListMultipartUploads, op: &ListMultipartUploads{}, params: []string{"prefix", "delimiter", "key-marker", "upload-id-marker", "max-uploads", "encoding-type"}},
+}
+
+// stubs are served with a fixed answer (S3.md, "Fixed answers").
+var stubs = []route{
+	stubRow("GetBucketAcl", bucket, "acl"),
+	stubRow("GetBucketCors", bucket, "cors"),
+	stubRow("GetBucketEncryption", bucket, "encryption"),
+	stubRow("GetBucketLifecycleConfiguration", bucket, "lifecycle"),
+	stubRow("GetBucketOwnershipControls", bucket, "ownershipControls"),
+	stubRow("GetBucketPolicy", bucket, "policy"),
+	stubRow("GetBucketPolicyStatus", bucket, "policyStatus"),
+	stubRow("GetBucketTagging", bucket, "tagging"),
+	stubRow("GetObjectLockConfiguration", bucket, "object-lock"),
+	stubRow("GetPublicAccessBlock", bucket, "publicAccessBlock"),
+	{name: "GetObjectAcl", method: get, level: object, sub: "acl", serve: parseStub("GetObjectAcl"), op: &Stub{Name: "GetObjectAcl"}, params: []string{"versionId"}},
+	{name: "PutObjectAcl", method: put, level: object, sub: "acl", serve: parsePutObjectACL, op: &Stub{Name: "PutObjectAcl"}, body: true, params: []string{"versionId"}},
 }
 
 func notDirectoryBuckets(r *request) bool { return r.query["x-id"] != "ListDirectoryBuckets" }
@@ -71,61 +119,46 @@ func notDirectoryBuckets(r *request) bool { return r.query["x-id"] != "ListDirec
 // A copy has its own row, and needs a right on its source.
 func notCopy(r *request) bool { return !r.header.has("x-amz-copy-source") }
 
+func isPartCopy(r *request) bool { return r.header.has(copySource) && r.query.has("partNumber") }
+
 // unserved are all other operations of S3.
 var unserved = slices.Concat(
 	[]route{
 		{name: "ListDirectoryBuckets", method: get, level: service},
-		{name: "CreateBucket", method: put, level: bucket},
-		{name: "DeleteBucket", method: del, level: bucket},
 		{name: "CreateSession", method: get, level: bucket, sub: "session"},
-		{name: "DeleteObjects", method: post, level: bucket, sub: "delete"},
 		{name: "PostObject", method: post, level: bucket},
-		{name: "ListMultipartUploads", method: get, level: bucket, sub: "uploads"},
-		{name: "ListObjectVersions", method: get, level: bucket, sub: "versions"},
-		{name: "GetBucketPolicyStatus", method: get, level: bucket, sub: "policyStatus"},
-		{name: "GetObjectLockConfiguration", method: get, level: bucket, sub: "object-lock"},
+		{name: "PutBucketAcl", method: put, level: bucket, sub: "acl", refused: "AccessControlListNotSupported"},
 		{name: "PutObjectLockConfiguration", method: put, level: bucket, sub: "object-lock"},
 		{name: "CreateBucketMetadataConfiguration", method: post, level: bucket, sub: "metadataConfiguration"},
 		{name: "CreateBucketMetadataTableConfiguration", method: post, level: bucket, sub: "metadataTable"},
 		{name: "UpdateBucketMetadataInventoryTableConfiguration", method: put, level: bucket, sub: "metadataInventoryTable"},
 		{name: "UpdateBucketMetadataJournalTableConfiguration", method: put, level: bucket, sub: "metadataJournalTable"},
 
-		{name: "CopyObject", method: put, level: object},
-		{name: "CreateMultipartUpload", method: post, level: object, sub: "uploads"},
-		{name: "UploadPartCopy", method: put, level: object, sub: "uploadId", when: hasHeader("x-amz-copy-source")},
-		{name: "UploadPart", method: put, level: object, sub: "uploadId"},
-		{name: "CompleteMultipartUpload", method: post, level: object, sub: "uploadId"},
-		{name: "AbortMultipartUpload", method: del, level: object, sub: "uploadId"},
-		{name: "ListParts", method: get, level: object, sub: "uploadId"},
-		{name: "GetObjectAttributes", method: get, level: object, sub: "attributes"},
 		{name: "GetObjectTorrent", method: get, level: object, sub: "torrent"},
 		{name: "RenameObject", method: put, level: object, sub: "renameObject"},
 		{name: "RestoreObject", method: post, level: object, sub: "restore"},
 		{name: "SelectObjectContent", method: post, level: object, sub: "select"},
 		{name: "UpdateObjectEncryption", method: put, level: object, sub: "encryption"},
 	},
-	config("Bucket", "", bucket, "acl", "Acl", get, put),
-	config("Object", "", object, "acl", "Acl", get, put),
 	config("Object", "", object, "legal-hold", "LegalHold", get, put),
 	config("Object", "", object, "retention", "Retention", get, put),
-	config("Object", "", object, "tagging", "Tagging", get, put, del),
 	config("Bucket", "", bucket, "abac", "Abac", get, put),
 	config("Bucket", "Configuration", bucket, "accelerate", "Accelerate", get, put),
-	config("Bucket", "", bucket, "cors", "Cors", get, put, del),
-	config("Bucket", "", bucket, "encryption", "Encryption", get, put, del),
-	config("Bucket", "Configuration", bucket, "lifecycle", "Lifecycle", get, put),
+	config("Bucket", "", bucket, "cors", "Cors", put, del),
+	config("Bucket", "", bucket, "encryption", "Encryption", put, del),
+	config("Bucket", "Configuration", bucket, "lifecycle", "Lifecycle", put),
 	config("Bucket", "", bucket, "lifecycle", "Lifecycle", del),
 	config("Bucket", "", bucket, "logging", "Logging", get, put),
 	config("Bucket", "Configuration", bucket, "metadataConfiguration", "Metadata", get, del),
 	config("Bucket", "Configuration", bucket, "metadataTable", "MetadataTable", get, del),
 	config("Bucket", "Configuration", bucket, "notification", "Notification", get, put),
-	config("Bucket", "", bucket, "ownershipControls", "OwnershipControls", get, put, del),
-	config("Bucket", "", bucket, "policy", "Policy", get, put, del),
-	config("", "", bucket, "publicAccessBlock", "PublicAccessBlock", get, put, del),
+	config("Bucket", "", bucket, "ownershipControls", "OwnershipControls", put, del),
+	config("Bucket", "", bucket, "policy", "Policy", put, del),
+	config("", "", bucket, "publicAccessBlock", "PublicAccessBlock", put, del),
 	config("Bucket", "", bucket, "replication", "Replication", get, put, del),
 	config("Bucket", "", bucket, "requestPayment", "RequestPayment", get, put),
-	config("Bucket", "", bucket, "tagging", "Tagging", get, put, del),
-	config("Bucket", "", bucket, "versioning", "Versioning", get, put),
+	config("Bucket", "", bucket, "tagging", "Tagging", put, del),
+	config("Bucket", "", bucket, "versioning", "Versioning", put),
 	config("Bucket", "", bucket, "website", "Website", get, put, del),
 	configSet("analytics", "Analytics"),
 	configSet("intelligent-tiering", "IntelligentTiering"),

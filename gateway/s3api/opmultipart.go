@@ -2,6 +2,8 @@
 
 package s3api
 
+import "time"
+
 // CreateMultipartUpload begins an upload in parts.
 type CreateMultipartUpload struct {
 	Bucket, Key  string
@@ -9,7 +11,9 @@ type CreateMultipartUpload struct {
 	Meta         []UserMeta   // sorted by Name, no duplicates
 	Tags         []Tag        // sorted by Key, no duplicates
 	Algorithm    Algorithm    // of the checksums of parts and object; ChecksumNone when not said
-	ChecksumType ChecksumType // FullObject when not said and the algorithm allows it
+	ChecksumType ChecksumType // S3's default when not said; ChecksumTypeNone without Algorithm
+	IfNoneMatch  bool         // If-None-Match: *, to hold at Complete
+	IfMatch      string       // one entity tag as sent, to hold at Complete; "" for none
 }
 
 // UploadPart stores one part. Its payload is read through Body.
@@ -44,7 +48,10 @@ type CompleteMultipartUpload struct {
 }
 
 // AbortMultipartUpload gives an upload up.
-type AbortMultipartUpload struct{ Bucket, Key, UploadID string }
+type AbortMultipartUpload struct {
+	Bucket, Key, UploadID string
+	IfInitiated           time.Time // when it must have been begun, whole seconds; zero when not said
+}
 
 // ListParts lists the parts of an upload.
 type ListParts struct {

@@ -15,7 +15,8 @@ type request struct {
 	target  Resource
 	query   query
 	header  header
-	length  int64 // declared body length, -1 for chunked
+	length  int64   // declared body length, -1 for chunked
+	signed  *Signed // of a presigned request, where the signature says who asks
 }
 
 // Parse reads the head of a request as net/http's server made it, and gives
@@ -25,8 +26,9 @@ type request struct {
 // that names what was asked for. An operation that is not served is an
 // *Unsupported without an error, so that it is recorded like any other.
 //
-// Identity is no concern of Parse: a signature's syntax is checked and then
-// forgotten (S3.md, "Signatures").
+// Identity is no concern of Parse: the form of a signature is checked and then
+// forgotten; ReadSignature and Verify are for who wants to know (S3.md,
+// "Signatures").
 func Parse(r *http.Request, o Options) (Op, error) {
 	req, err := read(r, o)
 	if err != nil {
@@ -38,6 +40,9 @@ func Parse(r *http.Request, o Options) (Op, error) {
 	rt, err := req.route()
 	if err != nil {
 		return nil, err
+	}
+	if rt.refused != "" {
+		return &Refused{Name: rt.name, Bucket: req.target.Bucket, Key: req.target.Key}, NewError(rt.refused, "")
 	}
 	if rt.serve == nil {
 		return &Unsupported{Name: rt.name, Bucket: req.target.Bucket, Key: req.target.Key}, nil
@@ -55,10 +60,14 @@ func read(r *http.Request, o Options) (*request, *Error) {
 	// RequestURI is the target as it was sent: an absolute-form target, which
 	// net/http would follow over Host, does not begin with a slash.
 	path, rawQuery, _ := strings.Cut(r.RequestURI, "?")
-	if r.Method == post && path == "/"+writeGetObjectResponse {
+	named, err := hostBucket(r.Host, o.Domain)
+	if err != nil {
+		return nil, err
+	}
+	if named == "" && r.Method == post && path == "/"+writeGetObjectResponse {
 		return nil, nil //nolint:nilnil // documented above
 	}
-	target, err := parsePath(path)
+	target, err := parsePath(path, named)
 	if err != nil {
 		return nil, err
 	}
@@ -70,7 +79,8 @@ func read(r *http.Request, o Options) (*request, *Error) {
 	if err != nil {
 		return nil, err
 	}
-	return &request{options: o, method: r.Method, target: target, query: q, header: h, length: r.ContentLength}, nil
+	req := &request{options: o, method: r.Method, target: target, query: q, header: h, length: r.ContentLength}
+	return req, req.takePresigned()
 }
 
 // route finds the row of the request's operation.
@@ -89,12 +99,23 @@ func (r *request) route() (route, *Error) {
 			return rt, nil
 		}
 	}
-	if !known {
-		return route{}, NotImplemented("the sub-resource " + sub + " here")
+	return route{}, r.unrouted(sub, known)
+}
+
+// unrouted says why a request has no operation; known tells that others have
+// its sub-resource on this level.
+func (r *request) unrouted(sub string, known bool) *Error {
+	switch {
+	case r.level() == object && r.method == get && sub == "uploads":
+		return InvalidRequest("Key is not expected for the GET method ?uploads subresource")
+	case r.level() == object && r.method == get && sub == "versions":
+		return InvalidRequest("There is no such thing as the ?versions sub-resource for a key")
+	case known:
+		e := NewError("MethodNotAllowed", "")
+		e.Extra = []Element{{"Method", r.method}}
+		return e
 	}
-	e := NewError("MethodNotAllowed", "")
-	e.Extra = []Element{{"Method", r.method}}
-	return route{}, e
+	return notUnderstood("the sub-resource " + sub + " here")
 }
 
 func (r *request) level() level {
@@ -127,7 +148,7 @@ func (r *request) subResource() (string, *Error) {
 
 // parse holds the request against what the operation understands.
 func (r *request) parse(rt route) (Op, *Error) {
-	if err := r.checkSignature(); err != nil {
+	if err := r.checkSignature(rt); err != nil {
 		return nil, err
 	}
 	if err := r.query.checkParams(rt); err != nil {
@@ -136,7 +157,10 @@ func (r *request) parse(rt route) (Op, *Error) {
 	if err := r.header.check(rt); err != nil {
 		return nil, err
 	}
-	if rt.method != put {
+	if err := r.checkConditions(rt); err != nil {
+		return nil, err
+	}
+	if !rt.body {
 		if err := r.checkNoBody(); err != nil {
 			return nil, err
 		}
@@ -144,11 +168,26 @@ func (r *request) parse(rt route) (Op, *Error) {
 	return rt.serve(r)
 }
 
+// checkConditions refuses a condition that the operation does not read. To
+// ignore one would destroy what it was sent to protect; an operation that only
+// reads destroys nothing.
+func (r *request) checkConditions(rt route) *Error {
+	if !rt.changes() {
+		return nil
+	}
+	for _, name := range conditionHeaders {
+		if r.header.has(name) && !rt.reads(name) {
+			return notImplementedHeader(name)
+		}
+	}
+	return nil
+}
+
 // checkNoBody refuses a payload where none belongs: nobody would read it, and
 // what follows on the connection would be in doubt.
 func (r *request) checkNoBody() *Error {
 	if r.length != 0 {
-		return InvalidRequest("this operation takes no body")
+		return InvalidRequest("The request included a body. Requests of this type must not include a non-empty body.")
 	}
 	if strings.HasPrefix(r.header.get("x-amz-content-sha256"), "STREAMING-") {
 		return InvalidRequest("a streaming x-amz-content-sha256 is for uploads alone")

@@ -35,13 +35,20 @@ func (r Resource) Path() string {
 	return "/" + r.Bucket + "/" + strings.ReplaceAll(encodeName(r.Key), "*", "%2A")
 }
 
-// parsePath reads an escaped path in path style: /BUCKET/KEY. It decodes once
-// and cleans nothing: a path that some reader could take for another one is
-// refused (S3.md, "Paths").
-func parsePath(escaped string) (Resource, *Error) {
+// parsePath reads an escaped path: /BUCKET/KEY in path style, /KEY when the
+// Host has named the bucket. It decodes once and cleans nothing: a path that
+// some reader could take for another one is refused (S3.md, "Paths").
+func parsePath(escaped, hostBucket string) (Resource, *Error) {
 	rest, ok := strings.CutPrefix(escaped, "/")
 	if !ok {
 		return Resource{}, invalidURI("the request target must be a path that begins with a slash")
+	}
+	if hostBucket != "" {
+		key, err := parseKey(rest)
+		if err != nil {
+			return Resource{}, err
+		}
+		return Resource{Bucket: hostBucket, Key: key}, nil
 	}
 	if rest == "" {
 		return Resource{}, nil
@@ -51,19 +58,28 @@ func parsePath(escaped string) (Resource, *Error) {
 	if err != nil {
 		return Resource{}, err
 	}
-	key, err := decode(tail)
-	if err != nil {
-		return Resource{}, err
-	}
 	// The separator of bucket and key is a raw slash, so an escaped one is
 	// part of the bucket name, and no bucket has such a name.
 	if err := checkBucket(bucket); err != nil {
 		return Resource{}, err
 	}
-	if err := checkKey(key); err != nil {
+	key, err := parseKey(tail)
+	if err != nil {
 		return Resource{}, err
 	}
 	return Resource{Bucket: bucket, Key: key}, nil
+}
+
+// parseKey reads an escaped key.
+func parseKey(escaped string) (string, *Error) {
+	key, err := decode(escaped)
+	if err != nil {
+		return "", err
+	}
+	if err := checkKey(key); err != nil {
+		return "", err
+	}
+	return key, nil
 }
 
 // decode resolves percent escapes, once. A "+" is a plus sign.

@@ -80,7 +80,7 @@ func TestPaths(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			got, err := parsePath(c.path)
+			got, err := parsePath(c.path, "")
 			if c.code != "" {
 				wantError(t, asError(err), c.code, 400)
 				return
@@ -148,14 +148,14 @@ func FuzzPath(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, path string) {
-		got, err := parsePath(path)
+		got, err := parsePath(path, "")
 		if err != nil {
 			if got != (Resource{}) {
 				t.Fatalf("parsePath(%q) gave %+v beside its error", path, got)
 			}
 			return
 		}
-		again, err := parsePath(got.Path())
+		again, err := parsePath(got.Path(), "")
 		if err != nil && got.Bucket != "" || err == nil && again != got {
 			t.Fatalf("%q is %+v, whose path %q is %+v, %v", path, got, got.Path(), again, err)
 		}

@@ -17,6 +17,7 @@ type payload struct {
 	trailer  Algorithm // declared by x-amz-trailer; ChecksumNone when none was
 	sha256   []byte    // from x-amz-content-sha256; nil when not sent
 	md5      []byte    // from Content-MD5; nil when not sent
+	keyed    bool      // chunks are signed, and the signature says who asks: verified must be set
 	verified *Verified // what signed chunks are held against; nil when nobody knows the key
 }
 
@@ -62,7 +63,7 @@ func (r *request) payloadMode(p *payload) *Error {
 	case isSHA256Hex(strings.ToLower(value)):
 		p.sha256, _ = hex.DecodeString(value) // it is 64 hex digits
 	case strings.HasPrefix(value, "STREAMING-"):
-		return NotImplemented("the payload mode " + strconv.Quote(value))
+		return notUnderstood("the payload mode " + strconv.Quote(value))
 	default:
 		return InvalidArgument(name, value, "x-amz-content-sha256 must be UNSIGNED-PAYLOAD, a STREAMING- mode, or a SHA-256 in hex")
 	}
@@ -70,6 +71,7 @@ func (r *request) payloadMode(p *payload) *Error {
 		return InvalidRequest("content-encoding aws-chunked needs a STREAMING- value of x-amz-content-sha256")
 	}
 	p.mode = mode
+	p.keyed = mode.signed && r.options.Listener == SessionKeys
 	return nil
 }
 
@@ -107,6 +109,8 @@ func (r *request) payloadMD5(p *payload) *Error {
 	return nil
 }
 
+const multipleChecksums = "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed."
+
 // payloadChecksum reads the one x-amz-checksum-* header.
 func (r *request) payloadChecksum(p *payload) *Error {
 	for a := ChecksumCRC32; int(a) < len(algorithms); a++ {
@@ -116,9 +120,9 @@ func (r *request) payloadChecksum(p *payload) *Error {
 		sum, ok := parseChecksum(a, r.header.get(a.header()))
 		switch {
 		case !ok:
-			return InvalidRequest("the value of the header " + a.header() + " is not a checksum in base64")
+			return invalidHeader(a.header())
 		case p.checksum.Algorithm != ChecksumNone:
-			return InvalidRequest("at most one x-amz-checksum- header may be sent")
+			return InvalidRequest(multipleChecksums)
 		}
 		p.checksum = sum
 	}
@@ -136,9 +140,9 @@ func (r *request) payloadTrailer(p *payload) *Error {
 	case !p.mode.trailing:
 		return InvalidRequest("x-amz-trailer needs a payload mode with trailers")
 	case !ok || !strings.EqualFold(name, a.header()):
-		return InvalidRequest("the trailer " + strconv.Quote(name) + " is not one x-amz-checksum- header")
+		return InvalidRequest("The value specified in the x-amz-trailer header is not supported")
 	case p.checksum.Algorithm != ChecksumNone:
-		return InvalidRequest("a checksum may be sent in a header or in a trailer, not in both")
+		return InvalidRequest(multipleChecksums)
 	}
 	p.trailer = a
 	return nil
@@ -151,11 +155,12 @@ func (r *request) payloadAlgorithm(p *payload) *Error {
 		return nil
 	}
 	a, ok := algorithmOf(r.header.get(name))
+	sent := max(p.checksum.Algorithm, p.trailer) // at most one is set
 	switch {
-	case !ok:
-		return NotImplemented("the checksum algorithm " + strconv.Quote(r.header.get(name)))
-	case a != p.checksum.Algorithm && a != p.trailer:
-		return InvalidRequest(name + " is sent without the checksum that it names")
+	case !ok, sent != ChecksumNone && a != sent:
+		return invalidHeader(name)
+	case sent == ChecksumNone:
+		return InvalidRequest("x-amz-sdk-checksum-algorithm specified, but no corresponding x-amz-checksum-* or x-amz-trailer headers were found.")
 	}
 	return nil
 }

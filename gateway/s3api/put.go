@@ -27,14 +27,23 @@ var systemHeaders = []struct {
 }
 
 func parsePutObject(r *request) (Op, *Error) {
+	if r.query.has("partNumber") {
+		return nil, InvalidArgument("partNumber", "partNumber", "This operation does not accept partNumber without uploadId")
+	}
 	op := &PutObject{Bucket: r.target.Bucket, Key: r.target.Key}
-	if err := r.putConditions(op); err != nil {
-		return nil, err
-	}
-	if err := r.putMetadata(op); err != nil {
-		return nil, err
-	}
 	var err *Error
+	if op.IfNoneMatch, op.IfMatch, err = r.writeConditions(); err != nil {
+		return nil, err
+	}
+	if op.Headers, op.Meta, err = r.metadata(); err != nil {
+		return nil, err
+	}
+	if op.Tags, err = r.taggingHeader(); err != nil {
+		return nil, err
+	}
+	if t, err := r.checksumType(); err != nil || t == Composite { // what is put in one piece has no parts
+		return nil, invalidHeader("x-amz-checksum-type")
+	}
 	if op.payload, err = r.readPayload(); err != nil {
 		return nil, err
 	}
@@ -42,56 +51,47 @@ func parsePutObject(r *request) (Op, *Error) {
 	return op, nil
 }
 
-// putConditions takes the two conditions that S3 has on PUT. Any other one is
-// refused: ignoring it would overwrite what it was to keep.
-func (r *request) putConditions(op *PutObject) *Error {
-	for _, name := range []string{"if-modified-since", "if-unmodified-since"} {
-		if r.header.has(name) {
-			return NotImplemented("the header " + name + " of PutObject")
-		}
-	}
+// writeConditions takes the two conditions that S3 has on a write.
+func (r *request) writeConditions() (ifNoneMatch bool, ifMatch string, err *Error) {
 	if r.header.has("if-none-match") {
-		if r.header.get("if-none-match") != "*" {
-			return NotImplemented("the header if-none-match of PutObject with anything but *")
+		if r.header.get("if-none-match") != "*" || r.header.has("if-match") {
+			return false, "", notImplementedHeader("if-none-match")
 		}
-		op.IfNoneMatch = true
+		return true, "", nil
 	}
 	if !r.header.has("if-match") {
-		return nil
+		return false, "", nil
 	}
-	op.IfMatch = r.header.get("if-match")
-	tags, ok := parseTags(op.IfMatch)
-	switch {
-	case op.IfNoneMatch:
-		return InvalidRequest("if-match and if-none-match exclude each other")
-	case !ok || tags.any || len(tags.tags) != 1 || tags.weak[0]:
-		return InvalidArgument("if-match", op.IfMatch, "if-match of PutObject must be one entity tag")
+	ifMatch = r.header.get("if-match")
+	tags, ok := parseTags(ifMatch)
+	if !ok || tags.any || len(tags.tags) != 1 || tags.weak[0] {
+		return false, "", InvalidArgument("if-match", ifMatch, "if-match of a write must be one entity tag")
 	}
-	return nil
+	return false, ifMatch, nil
 }
 
-// putMetadata takes over what is kept with the object.
-func (r *request) putMetadata(op *PutObject) *Error {
+// metadata takes over what is kept with the object.
+func (r *request) metadata() (stored Headers, meta []UserMeta, err *Error) {
 	size := 0
 	for _, f := range systemHeaders {
 		value := r.header.get(f.request)
 		if f.request == "content-encoding" {
 			value = withoutChunked(value)
 		}
-		*f.field(&op.Headers) = value
+		*f.field(&stored) = value
 		size += len(value)
 	}
 	for name, value := range r.header {
 		if key, ok := strings.CutPrefix(name, metaPrefix); ok {
-			op.Meta = append(op.Meta, UserMeta{key, value})
+			meta = append(meta, UserMeta{key, value})
 			size += len(key) + len(value)
 		}
 	}
-	slices.SortFunc(op.Meta, func(a, b UserMeta) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(meta, func(a, b UserMeta) int { return strings.Compare(a.Name, b.Name) })
 	if size > MaxMetadata {
-		return MetadataTooLarge(size)
+		return Headers{}, nil, MetadataTooLarge(size)
 	}
-	return nil
+	return stored, meta, nil
 }
 
 // awsChunked is the content coding that names the framing of an upload. It is

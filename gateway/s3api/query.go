@@ -34,7 +34,7 @@ func parseQuery(raw string) (query, *Error) {
 			return nil, err
 		}
 		if q.has(key) {
-			return nil, InvalidArgument(key, value, "the query parameter "+strconv.Quote(key)+" comes twice")
+			return nil, InvalidArgument(key, "", "the query parameter "+strconv.Quote(key)+" comes twice") // its value may be a signature
 		}
 		q[key] = value
 	}
@@ -63,7 +63,7 @@ func (q query) checkParams(rt route) *Error {
 		case strings.HasPrefix(k, "x-") && !strings.HasPrefix(k, "x-amz-"): // S3 leaves these to the client's own logs
 		case rt.knows(k):
 		default:
-			return NotImplemented("the query parameter " + strconv.Quote(k) + " of " + rt.name)
+			return notUnderstood("the query parameter " + strconv.Quote(k) + " of " + rt.name)
 		}
 	}
 	return nil

@@ -13,6 +13,8 @@ import (
 // MaxParts is the highest part number of S3.
 const MaxParts = 10000
 
+const badPartNumber = "Part number must be an integer between 1 and 10000, inclusive."
+
 func parseHeadBucket(r *request) (Op, *Error) { return &HeadBucket{Bucket: r.target.Bucket}, nil }
 
 func parseGetBucketLocation(r *request) (Op, *Error) {
@@ -27,7 +29,7 @@ func parseListBuckets(r *request) (Op, *Error) {
 	if v, ok := r.query["max-buckets"]; ok {
 		n, err := strconv.Atoi(v)
 		if err != nil || n < 1 || n > maxBuckets {
-			return nil, InvalidArgument("max-buckets", v, "max-buckets must be a number from 1 to 10000")
+			return nil, InvalidArgument("max-buckets", v, "Argument max-buckets must be an integer between 1 and 10000.")
 		}
 		op.Max = n
 	}
@@ -43,13 +45,16 @@ func parseListBuckets(r *request) (Op, *Error) {
 func parseGetObject(r *request) (Op, *Error) {
 	op := &GetObject{Bucket: r.target.Bucket, Key: r.target.Key, ChecksumMode: r.checksumMode()}
 	var err *Error
+	if op.VersionID, err = r.versionID(); err != nil {
+		return nil, err
+	}
 	if op.Overrides, err = r.overrides(); err != nil {
 		return nil, err
 	}
 	if op.Range, err = r.selection(); err != nil {
 		return nil, err
 	}
-	if op.Conditions, err = r.conditions(); err != nil {
+	if op.Conditions, err = r.conditions(""); err != nil {
 		return nil, err
 	}
 	return op, nil
@@ -62,7 +67,7 @@ func parseHeadObject(r *request) (Op, *Error) {
 	}
 	g := op.(*GetObject) //nolint:forcetypeassert // parseGetObject gives no other type
 	return &HeadObject{
-		Bucket: g.Bucket, Key: g.Key, Range: g.Range, Conditions: g.Conditions,
+		Bucket: g.Bucket, Key: g.Key, VersionID: g.VersionID, Range: g.Range, Conditions: g.Conditions,
 		ChecksumMode: g.ChecksumMode, Overrides: g.Overrides,
 	}, nil
 }
@@ -93,23 +98,26 @@ func (r *request) selection() (Range, *Error) {
 	n, err := strconv.Atoi(v)
 	switch {
 	case err != nil || n < 1 || n > MaxParts:
-		return Range{}, InvalidArgument("partNumber", v, "partNumber must be a number from 1 to 10000")
+		return Range{}, InvalidArgument("partNumber", v, badPartNumber)
 	case r.header.has("range"):
-		return Range{}, InvalidRequest("Range and partNumber exclude each other")
+		return Range{}, InvalidRequest("Cannot specify both Range header and partNumber query parameter")
 	}
 	return Range{kind: rangePart, first: int64(n)}, nil
 }
 
-// conditions reads the preconditions of a read. A date that is no date is
-// ignored (RFC 9110 section 13.1.3); an entity tag that is none is refused:
-// to ignore it would answer what the client wanted to be kept from.
-func (r *request) conditions() (Conditions, *Error) {
+// conditions reads the preconditions of a read; those of a copy's source have
+// a prefix. A date that is no date is ignored (RFC 9110 section 13.1.3); an
+// entity tag that is none is refused: to ignore it would answer what the
+// client wanted to be kept from.
+func (r *request) conditions(prefix string) (Conditions, *Error) {
 	c := Conditions{
-		ifModifiedSince: r.date("if-modified-since"),
-		ifUnmodifiedSin: r.date("if-unmodified-since"),
-		ifRange:         r.header.get("if-range"),
+		ifModifiedSince: r.date(prefix + "if-modified-since"),
+		ifUnmodifiedSin: r.date(prefix + "if-unmodified-since"),
 	}
-	for name, into := range map[string]*tagList{"if-match": &c.ifMatch, "if-none-match": &c.ifNoneMatch} {
+	if prefix == "" {
+		c.ifRange = r.header.get("if-range")
+	}
+	for name, into := range map[string]*tagList{prefix + "if-match": &c.ifMatch, prefix + "if-none-match": &c.ifNoneMatch} {
 		if !r.header.has(name) {
 			continue
 		}
@@ -132,15 +140,36 @@ func (r *request) date(name string) time.Time {
 	return t
 }
 
-// parseDeleteObject refuses conditions: a conditional delete that deletes
-// unconditionally destroys what it was told to keep.
 func parseDeleteObject(r *request) (Op, *Error) {
-	for _, name := range conditionHeaders {
-		if r.header.has(name) {
-			return nil, NotImplemented("the header " + name + " of DeleteObject")
-		}
+	version, err := r.versionID()
+	if err != nil {
+		return nil, err
 	}
-	return &DeleteObject{Bucket: r.target.Bucket, Key: r.target.Key}, nil
+	return &DeleteObject{Bucket: r.target.Bucket, Key: r.target.Key, VersionID: version}, nil
 }
 
 var conditionHeaders = []string{"if-match", "if-none-match", "if-modified-since", "if-unmodified-since"}
+
+// versionID reads the version that the query names; "" for none.
+func (r *request) versionID() (string, *Error) {
+	v, ok := r.query["versionId"]
+	if !ok {
+		return "", nil
+	}
+	return v, checkVersion("versionId", v)
+}
+
+// maxVersion bounds a version id, in bytes.
+const maxVersion = 1024
+
+// checkVersion holds a version id against the form that every store's have:
+// printable ASCII. Which ids there are, the store knows.
+func checkVersion(name, v string) *Error {
+	if v == "" {
+		return InvalidArgument(name, v, "Version id cannot be the empty string")
+	}
+	if len(v) > maxVersion || strings.ContainsFunc(v, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return InvalidArgument(name, v, "Invalid version id specified")
+	}
+	return nil
+}

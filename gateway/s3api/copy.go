@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package s3api
+
+import (
+	"errors"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const copySource = "x-amz-copy-source"
+
+// copyHeaders are what both operations that copy read of their source.
+var copyHeaders = []string{
+	copySource, copySource + "-if-match", copySource + "-if-none-match",
+	copySource + "-if-modified-since", copySource + "-if-unmodified-since",
+}
+
+// onlyCopies refuses a copy source that would be ignored.
+func onlyCopies(name, value string) *Error {
+	return InvalidArgument(name, value, "You can only specify a copy source header for copy requests.")
+}
+
+// readCopySource reads what a copy reads from. The value is a path, and is
+// read by the reader of paths, once (S3.md, "Copies"): what is authorized as
+// the source is what the store is asked for.
+func (r *request) readCopySource() (CopySource, *Error) {
+	value := r.header.get(copySource)
+	bad := func(message string) (CopySource, *Error) {
+		return CopySource{}, InvalidArgument(copySource, value, message)
+	}
+	path, rawQuery, versioned := strings.Cut(value, "?")
+	// In a header these two bytes need no escape and have no other meaning.
+	path = strings.NewReplacer(" ", "%20", "#", "%23").Replace(path)
+	if !strings.HasPrefix(path, "/") {
+		path = "/" + path
+	}
+	if _, err := decode(path); err != nil {
+		return bad("Invalid copy source encoding")
+	}
+	from, err := parsePath(path, "")
+	switch {
+	case err != nil && err.Code == "InvalidBucketName":
+		return bad("Invalid copy source bucket name")
+	case err != nil || from.Key == "":
+		return bad("Invalid copy source object key")
+	}
+	s := CopySource{Bucket: from.Bucket, Key: from.Key}
+	if versioned {
+		q, err := parseQuery(rawQuery)
+		if err != nil || len(q) != 1 || !q.has("versionId") {
+			return bad("a copy source may be followed by ?versionId= alone")
+		}
+		s.VersionID = q["versionId"]
+		if err := checkVersion(copySource, s.VersionID); err != nil {
+			return CopySource{}, err
+		}
+	}
+	s.Conditions, err = r.conditions(copySource + "-")
+	return s, err
+}
+
+// Check holds the conditions of a copy against its source: etag is what ETag
+// gave, modified the source's Last-Modified. The error is nil or 412: a copy
+// has no 304.
+func (s CopySource) Check(etag string, modified time.Time) error {
+	err := s.Conditions.CheckRead(etag, modified)
+	var e *Error
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, NotModified()):
+		return PreconditionFailed(s.failed("If-None-Match", "If-Modified-Since", s.Conditions.ifNoneMatch.set))
+	case errors.As(err, &e):
+		return PreconditionFailed(s.failed("If-Match", "If-Unmodified-Since", s.Conditions.ifMatch.set))
+	}
+	return err
+}
+
+func (CopySource) failed(tag, date string, byTag bool) string {
+	if byTag {
+		return copySource + "-" + tag
+	}
+	return copySource + "-" + date
+}
+
+func parseCopyObject(r *request) (Op, *Error) {
+	op := &CopyObject{Bucket: r.target.Bucket, Key: r.target.Key}
+	var err *Error
+	if op.Source, err = r.readCopySource(); err != nil {
+		return nil, err
+	}
+	if op.Replace, err = r.directive("metadata"); err != nil {
+		return nil, err
+	}
+	if op.ReplaceTags, err = r.directive("tagging"); err != nil {
+		return nil, err
+	}
+	if op.IfNoneMatch, op.IfMatch, err = r.writeConditions(); err != nil {
+		return nil, err
+	}
+	if op.Algorithm, err = r.wantedAlgorithm(); err != nil {
+		return nil, err
+	}
+	if op.Replace {
+		if op.Headers, op.Meta, err = r.metadata(); err != nil {
+			return nil, err
+		}
+	}
+	if op.ReplaceTags {
+		if op.Tags, err = r.taggingHeader(); err != nil {
+			return nil, err
+		}
+	}
+	if r.changesNothing(op) {
+		return nil, InvalidRequest("This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.")
+	}
+	return op, nil
+}
+
+// changesNothing reports a copy of an object to itself that asks for no
+// change.
+func (r *request) changesNothing(op *CopyObject) bool {
+	return op.Source.Resource() == op.Resource() && op.Source.VersionID == "" && !op.Replace &&
+		op.Algorithm == ChecksumNone && !r.header.has("x-amz-storage-class") && !r.header.has("x-amz-server-side-encryption")
+}
+
+// directive reads x-amz-metadata-directive or x-amz-tagging-directive: whether
+// what the request holds takes the place of the source's.
+func (r *request) directive(of string) (bool, *Error) {
+	name := "x-amz-" + of + "-directive"
+	switch v := r.header.get(name); v {
+	case "REPLACE":
+		return true, nil
+	case "", "COPY":
+		return false, nil
+	default:
+		return false, InvalidArgument(name, v, "Unknown "+of+" directive.")
+	}
+}
+
+// copyRange reads x-amz-copy-source-range: bytes=FIRST-LAST and nothing else.
+func (r *request) copyRange() (off, n int64, err *Error) {
+	const name = copySource + "-range"
+	if !r.header.has(name) {
+		return 0, -1, nil
+	}
+	value := r.header.get(name)
+	spec, ok := strings.CutPrefix(value, "bytes=")
+	a, b, dash := strings.Cut(spec, "-")
+	first, aok := parseWhole(a)
+	last, bok := parseWhole(b)
+	if !ok || !dash || !aok || !bok || last < first || last == math.MaxInt64 {
+		return 0, 0, InvalidArgument(name, value, "The x-amz-copy-source-range value must be of the form bytes=first-last where first and last are the zero-based offsets of the first and last bytes to copy")
+	}
+	return first, last - first + 1, nil
+}
+
+// parseWhole reads a number of decimal digits that fits.
+func parseWhole(s string) (int64, bool) {
+	n, err := strconv.ParseInt(s, 10, 64)
+	return n, err == nil && isDecimal(s)
+}
