@@ -20,6 +20,9 @@ type ObjectAnswer struct {
 	Override Headers // response-* parameters
 	Meta     []UserMeta
 	Checksum Checksum // zero: none is answered
+
+	VersionID  string // "" where the store keeps no versions
+	PartsCount int    // of a multipart object that was asked for by partNumber; else 0
 }
 
 // Partial reports whether the answer is 206.
@@ -38,6 +41,7 @@ func (a ObjectAnswer) Status() int {
 // hold it against the part.
 func SetObjectHeaders(h http.Header, a ObjectAnswer) {
 	SetValidators(h, a.ETag, a.Modified)
+	SetVersion(h, a.VersionID)
 	h.Set("Accept-Ranges", "bytes")
 	h.Set("Content-Length", strconv.FormatInt(a.Len, 10))
 	h.Set("X-Amz-Server-Side-Encryption", "aws:kms")
@@ -46,6 +50,9 @@ func SetObjectHeaders(h http.Header, a ObjectAnswer) {
 		// Not in Go's canonical form: clients take the name as they see it, and
 		// S3 sends it in lower case.
 		h["x-amz-meta-"+m.Name] = []string{m.Value}
+	}
+	if a.PartsCount > 0 {
+		h.Set("X-Amz-Mp-Parts-Count", strconv.Itoa(a.PartsCount))
 	}
 	if a.Partial() {
 		h.Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", a.Off, a.Off+a.Len-1, a.Size))
@@ -88,11 +95,18 @@ func SetPutHeaders(h http.Header, etag string, client Checksum) {
 	SetChecksum(h, client)
 }
 
+// SetPartHeaders sets the headers of the answer to UploadPart. The checksum is
+// the client's, when it sent one.
+func SetPartHeaders(h http.Header, etag string, client Checksum) {
+	SetPutHeaders(h, etag, client)
+	h.Del("X-Amz-Checksum-Type") // a part has no type
+}
+
 // SetChecksum answers an object's checksum; the zero value sets nothing.
 func SetChecksum(h http.Header, c Checksum) {
 	if c.Algorithm == ChecksumNone {
 		return
 	}
 	h.Set(c.Algorithm.header(), c.Base64())
-	h.Set("X-Amz-Checksum-Type", "FULL_OBJECT")
+	h.Set("X-Amz-Checksum-Type", c.Type().String())
 }

@@ -49,11 +49,15 @@ func WriteError(w http.ResponseWriter, r *http.Request, e *Error, requestID stri
 		w.WriteHeader(e.Status)
 		return
 	}
-	body := errorXML{Code: e.Code, Message: e.Message, Resource: ownPath(r), RequestID: requestID, HostID: hostID}
+	writeXML(w, e.Status, newErrorXML(r, e, requestID))
+}
+
+func newErrorXML(r *http.Request, e *Error, requestID string) errorXML {
+	doc := errorXML{Code: e.Code, Message: e.Message, Resource: ownPath(r), RequestID: requestID, HostID: hostID}
 	for _, x := range e.Extra {
-		body.Extra = append(body.Extra, elementXML{XMLName: xml.Name{Local: x.Name}, Value: x.Value})
+		doc.Extra = append(doc.Extra, elementXML{XMLName: xml.Name{Local: x.Name}, Value: x.Value})
 	}
-	writeXML(w, e.Status, body)
+	return doc
 }
 
 // keeps tells which headers of an object an error of that status still
@@ -85,14 +89,19 @@ var describesObject = map[string]bool{
 	"Cache-Control": true, "Expires": true,
 }
 
-// writeXML sends one XML document. An error of Write is the connection's and
-// is seen by whoever owns that; the document itself always marshals.
-func writeXML(w http.ResponseWriter, status int, doc any) {
+// marshal writes down a document of ours, which always can be.
+func marshal(doc any) []byte {
 	body, err := xml.Marshal(doc)
 	if err != nil {
 		panic("s3api: internal error: " + err.Error())
 	}
-	body = append([]byte(xml.Header), body...)
+	return body
+}
+
+// writeXML sends one XML document. An error of Write is the connection's and
+// is seen by whoever owns that.
+func writeXML(w http.ResponseWriter, status int, doc any) {
+	body := append([]byte(xml.Header), marshal(doc)...)
 	h := w.Header()
 	h.Set("Content-Type", "application/xml")
 	h.Set("Content-Length", strconv.Itoa(len(body)))

@@ -73,11 +73,7 @@ type prefixXML struct{ Prefix string }
 
 // WriteList answers ListObjects in either version, in AWS order of elements.
 func WriteList(w http.ResponseWriter, op *ListObjects, l Listing) {
-	name := func(s string) string { return s }
-	encoding := ""
-	if op.EncodingURL {
-		name, encoding = encodeName, "url"
-	}
+	name, encoding := encoder(op.EncodingURL)
 	objects, prefixes := listedXML(op, l, name)
 	if op.Version == 2 {
 		doc := listV2XML{
@@ -117,11 +113,24 @@ func listedXML(op *ListObjects, l Listing, name func(string) string) ([]objectXM
 		}
 		objects = append(objects, x)
 	}
-	prefixes := make([]prefixXML, 0, len(l.Prefixes))
-	for _, p := range l.Prefixes {
-		prefixes = append(prefixes, prefixXML{name(p)})
+	return objects, prefixesXML(l.Prefixes, name)
+}
+
+func prefixesXML(prefixes []string, name func(string) string) []prefixXML {
+	out := make([]prefixXML, 0, len(prefixes))
+	for _, p := range prefixes {
+		out = append(out, prefixXML{name(p)})
 	}
-	return objects, prefixes
+	return out
+}
+
+// encoder gives how names are written in an answer, and the answer's
+// EncodingType.
+func encoder(url bool) (name func(string) string, encoding string) {
+	if url {
+		return encodeName, "url"
+	}
+	return func(s string) string { return s }, ""
 }
 
 // encodeName is encoding-type=url: every byte but letters, digits and -_./*

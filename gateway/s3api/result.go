@@ -31,9 +31,13 @@ type bucketsXML struct {
 	XMLName           xml.Name `xml:"ListAllMyBucketsResult"`
 	Xmlns             string   `xml:"xmlns,attr"`
 	Owner             ownerXML
-	Buckets           []bucketXML `xml:"Buckets>Bucket"`
-	ContinuationToken string      `xml:",omitempty"`
-	Prefix            string      `xml:",omitempty"`
+	Buckets           bucketListXML // there, also when it is empty: clients read it unasked
+	ContinuationToken string        `xml:",omitempty"`
+	Prefix            string        `xml:",omitempty"`
+}
+
+type bucketListXML struct {
+	Buckets []bucketXML `xml:"Bucket"`
 }
 
 type bucketXML struct{ Name, CreationDate string }
@@ -48,11 +52,11 @@ func WriteBuckets(w http.ResponseWriter, op *ListBuckets, buckets []Bucket) {
 		if !strings.HasPrefix(b.Name, op.Prefix) || b.Name <= op.After && op.After != "" {
 			continue
 		}
-		if len(doc.Buckets) == op.Max {
-			doc.ContinuationToken = bucketToken(doc.Buckets[op.Max-1].Name)
+		if shown := doc.Buckets.Buckets; len(shown) == op.Max {
+			doc.ContinuationToken = bucketToken(shown[op.Max-1].Name)
 			break
 		}
-		doc.Buckets = append(doc.Buckets, bucketXML{b.Name, b.Created.UTC().Format(timeFormat)})
+		doc.Buckets.Buckets = append(doc.Buckets.Buckets, bucketXML{b.Name, b.Created.UTC().Format(timeFormat)})
 	}
 	writeXML(w, http.StatusOK, doc)
 }
