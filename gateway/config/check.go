@@ -19,6 +19,7 @@ func (d *decoder) check(c *Config) {
 	d.checkIdentity(c)
 	d.checkListeners(c)
 	d.checkBuckets(c)
+	d.checkOnDemand(c)
 	d.checkPlaces(c)
 	d.checkKEKs(c)
 	d.checkKeyrings(c)
@@ -80,6 +81,31 @@ func (d *decoder) checkBuckets(c *Config) {
 	}
 	for _, b := range c.Backends {
 		d.checkCredential(b)
+	}
+}
+
+// checkOnDemand fills in what there is only one of. Switched off, nothing of it is
+// looked at but what it names.
+func (d *decoder) checkOnDemand(c *Config) {
+	o := &c.OnDemand
+	backends := names(c.Backends, func(x Backend) string { return x.Name })
+	if o.Enabled && o.Backend == "" && len(backends) == 1 {
+		o.Backend = backends[0]
+	}
+	if o.Enabled && o.KEK == "" && len(c.KEKs) == 1 {
+		o.KEK = c.KEKs[0].Name
+	}
+	switch {
+	case o.Backend != "" && c.Backend(o.Backend) == nil:
+		d.undefined("buckets_on_demand.backend", "backend", o.Backend, backends)
+	case o.Enabled && o.Backend == "":
+		d.faultAt("buckets_on_demand", "E007", `"backend" is missing`, "with several backends it has to say which one holds the buckets")
+	}
+	switch {
+	case o.KEK != "" && c.KEK(o.KEK) == nil:
+		d.undefined("buckets_on_demand.kek", "kek", o.KEK, kekNames(c))
+	case o.Enabled && o.KEK == "":
+		d.faultAt("buckets_on_demand", "E007", `"kek" is missing`, "with several keks it has to say which one wraps the keyrings")
 	}
 }
 

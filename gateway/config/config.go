@@ -24,6 +24,7 @@ type Config struct {
 	System      System            `yaml:"system" reload:"never" doc:"where the gateway keeps records of its own"`
 	Backends    []Backend         `yaml:"backends" as:"named name" reload:"restart" doc:"where ciphertext is stored, by name"`
 	Buckets     []Bucket          `yaml:"buckets" as:"named bucket" reload:"live" doc:"what clients see, by name: where its ciphertext lies"`
+	OnDemand    OnDemand          `yaml:"buckets_on_demand" reload:"live" doc:"buckets that clients make and remove themselves, where the policy grants bucket-create and bucket-delete"`
 	KEKs        []KEK             `yaml:"keks" as:"named name" reload:"restart" doc:"keys that wrap the keyrings' keys, by name"`
 	Keyrings    []Keyring         `yaml:"keyrings" as:"keyrings" reload:"live" doc:"which KEK protects what; the longest scope wins; absent is one keyring a bucket"`
 	Audit       Audit             `yaml:"audit" reload:"restart" doc:"the audit log, in the data directory"`
@@ -122,6 +123,14 @@ type Bucket struct {
 	Name    string `yaml:"-"`
 	Backend string `yaml:"backend" as:"name" need:"true" reload:"never" doc:"one of backends"`
 	Bucket  string `yaml:"bucket" as:"bucket" reload:"never" doc:"its name there; absent is the same name"`
+}
+
+// OnDemand lets clients make buckets and remove them again. A bucket that was made
+// keeps the backend and the KEK that it was made with.
+type OnDemand struct {
+	Enabled bool   `yaml:"enabled" as:"flag" doc:"absent is false: the buckets are those above"`
+	Backend string `yaml:"backend" as:"name" doc:"where, in backend buckets of the same names; absent is the only one of backends"`
+	KEK     string `yaml:"kek" as:"name" doc:"of the keyring that each gets; absent is the only one of keks"`
 }
 
 // KEKLocal is the one kind of KEK so far: a keystore file.

@@ -117,6 +117,7 @@ func TestLoadWhole(t *testing.T) {
 			{Name: "main", Kind: "local", Keystore: "/etc/sealgate/main.keystore", Passphrase: config.Secret{File: "/run/credentials/main"}},
 			{Name: "pii", Kind: "local", Keystore: "/etc/sealgate/pii.keystore", KeyFile: "/etc/sealgate/pii.key"},
 		},
+		OnDemand: config.OnDemand{Enabled: true, Backend: "minio-a", KEK: "main"},
 		Keyrings: []config.Keyring{
 			{Scope: "datasets/", KEK: "main"},
 			{Scope: "datasets/fraud/pii/", KEK: "pii"},
@@ -204,4 +205,37 @@ func FuzzLoad(f *testing.F) {
 			sameWhenPrinted(t, c)
 		}
 	})
+}
+
+// What there is only one of needs no name; and a bucket made on demand has no place
+// where another one's ciphertext lies.
+func TestOnDemand(t *testing.T) {
+	t.Parallel()
+	c, faults := config.Load("/etc/sealgate/sealgate.yaml", []byte("version: 1\nbuckets_on_demand: {enabled: true}\n"), "/data")
+	if c == nil || c.OnDemand != (config.OnDemand{Enabled: true, Backend: "disk", KEK: "local"}) {
+		t.Fatalf("got %+v, %v", c, faults)
+	}
+	if off := config.Embedded("/data").OnDemand; off != (config.OnDemand{}) {
+		t.Errorf("without a word: %+v", off)
+	}
+	acme := load(t, "testdata/good/acme.yaml")
+	for _, tt := range []struct {
+		b    config.Bucket
+		want string
+	}{
+		{config.Bucket{Name: "new", Backend: "minio-a", Bucket: "new"}, ""},
+		{config.Bucket{Name: "models", Backend: "disk", Bucket: "models"}, "models"},
+		{config.Bucket{Name: "new", Backend: "minio-a", Bucket: "acme-models-sealed"}, "models"},
+		{config.Bucket{Name: "new", Backend: "aws", Bucket: "acme-models-sealed"}, ""},
+		{config.Bucket{Name: "new", Backend: "disk", Bucket: "scratch"}, "scratch"},
+	} {
+		if got := acme.Shares(tt.b); got != tt.want {
+			t.Errorf("%+v shares its place with %q, want %q", tt.b, got, tt.want)
+		}
+	}
+	for name, want := range map[string]bool{"new-bucket": true, "gateway": false, "secrets": false, "audit": false, "ab": false, "A-b": false, "127.0.0.1": false} {
+		if got := config.IsBucketName(name); got != want {
+			t.Errorf("%q is a bucket name: %v, want %v", name, got, want)
+		}
+	}
 }

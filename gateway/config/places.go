@@ -70,6 +70,17 @@ func authority(endpoint string) string {
 	return strings.ToLower(u.Hostname()) + ":" + port
 }
 
+// Shares gives the name of a bucket of c whose ciphertext would lie in one place
+// with that of b, "" if there is none. A bucket of b's own name is one.
+func (c *Config) Shares(b Bucket) string {
+	for _, other := range c.Buckets {
+		if other.Name == b.Name || overlap(c.place(b), c.place(other)) {
+			return other.Name
+		}
+	}
+	return ""
+}
+
 func overlap(a, b string) bool { return a != "" && b != "" && (within(a, b) || within(b, a)) }
 
 // within reports whether path is dir or below it.

@@ -57,6 +57,9 @@ func checkLogical(s string) complaint {
 	return checkBucket(s)
 }
 
+// IsBucketName reports whether clients can see a bucket under this name.
+func IsBucketName(s string) bool { return checkLogical(s) == complaint{} }
+
 func checkAddress(s string) complaint {
 	const hint = "write HOST:PORT, as in 127.0.0.1:9443"
 	host, port, err := net.SplitHostPort(s)
