@@ -5,6 +5,7 @@ package policy
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"time"
 
@@ -62,10 +63,13 @@ func (b *builder) warn(n *strictyaml.Node, code, text string) { n.Fault(b.fs, co
 // document reads the whole. What only names something comes before what uses it,
 // whatever the order in the file.
 func (b *builder) document(root *strictyaml.Node) {
-	f := root.Fields(b.fs, "version", "trust_domain", "identities", "roles", "guardrails", "promotions", "elevations", "break_glass")
+	f := root.Fields(b.fs, "version", "trust_domain", "trust_domains", "identities", "roles", "guardrails", "promotions", "elevations", "break_glass")
 	root.Need(b.fs, f, "version", "trust_domain")
 	checkVersion(b.fs, f["version"])
 	b.trustDomain(f["trust_domain"])
+	for _, n := range items(b.fs, f["trust_domains"]) {
+		b.otherDomain(n)
+	}
 	for _, e := range pairs(b.fs, f["identities"]) {
 		b.identity(e.Key, e.Value)
 	}
@@ -122,6 +126,21 @@ func (b *builder) trustDomain(n *strictyaml.Node) {
 		b.fault(n, "E020", quote(name)+" is not a trust domain", "write it without spiffe://, in lower case")
 	}
 	b.p.trustDomain = td
+}
+
+// otherDomain reads one of the further trust domains.
+func (b *builder) otherDomain(n *strictyaml.Node) {
+	name, ok := b.text(n)
+	td, err := certs.ParseTrustDomain(name)
+	switch {
+	case !ok:
+	case err != nil:
+		b.fault(n, "E020", quote(name)+" is not a trust domain", "write it without spiffe://, in lower case")
+	case td == b.p.trustDomain || slices.Contains(b.p.others, td):
+		b.fault(n, "E010", "the trust domain "+quote(name)+" is given twice", "")
+	default:
+		b.p.others = append(b.p.others, td)
+	}
 }
 
 var nameForm = regexp.MustCompile(`^[A-Za-z0-9._-]{1,128}$`)

@@ -68,7 +68,11 @@ func TestFaults(t *testing.T) {
 		"guardrail twice":   {head + "guardrails:\n  - {name: g, deny: [read], paths: [\"a/**\"]}\n  - {name: g, deny: [read], paths: [\"b/**\"]}\n", []string{`8:12: error E010: the name "g" is given twice in guardrails`}},
 		"guardrail capture": {head + "guardrails:\n  - {name: g, deny: [read], paths: [\"a/{team}/**\"]}\n", []string{`7:37: error E017: path "a/{team}/**": {team} stands for nothing outside roles; write *`}},
 		"trust domain":      {"version: 1\ntrust_domain: acme.ai\nidentities:\n  a: spiffe://acme.ai.evil/x\n", []string{`4:6: error E020: trust domain "acme.ai.evil" is not "acme.ai"`}},
-		"own trust domain":  {"version: 1\ntrust_domain: spiffe://acme.ai\n", []string{`2:15: error E020: "spiffe://acme.ai" is not a trust domain; write it without spiffe://, in lower case`}},
+		"further domain": {"version: 1\ntrust_domain: acme.ai\ntrust_domains: [ci.acme.ai, CI, acme.ai, ci.acme.ai]\nidentities:\n  a: spiffe://ci.acme.ai/x\n  b: spiffe://x.ci.acme.ai/x\n", []string{
+			`3:29: error E020: "CI" is not a trust domain; write it without spiffe://, in lower case`, `3:33: error E010: the trust domain "acme.ai" is given twice`,
+			`3:42: error E010: the trust domain "ci.acme.ai" is given twice`, `6:6: error E020: trust domain "x.ci.acme.ai" is not "acme.ai"`,
+		}},
+		"own trust domain": {"version: 1\ntrust_domain: spiffe://acme.ai\n", []string{`2:15: error E020: "spiffe://acme.ai" is not a trust domain; write it without spiffe://, in lower case`}},
 		"identities": {"version: 1\ntrust_domain: acme.ai\nidentities:\n" +
 			"  a: acme.ai/x\n  b: spiffe://acme.ai\n  c: spiffe://acme.ai/\n  d: spiffe://acme.ai/a//b\n  e: spiffe://acme.ai/../b\n  f: spiffe://*/b\n  g: spiffe://acme.ai/a b\n" +
 			"  h: spiffe://acme.ai/a*\n  i: spiffe://acme.ai/**/b\n  j: local:uid/*\n  k: \"group:*\"\n  l: spiffe://acme.ai/{x}/{x}\n  m: spiffe://acme.ai/gateway\n  q: user:ana\n  o: SPIFFE://acme.ai/a\n  p: spiffe://Acme.ai/a\n", []string{

@@ -113,7 +113,7 @@ func (b *builder) workload(ident *identity, value *strictyaml.Node) {
 		b.fault(value, "E021", "identity "+quote(ident.text)+": "+quote(domain)+" is not a trust domain", "")
 		return
 	}
-	if !b.p.trustDomain.IsZero() && td != b.p.trustDomain {
+	if !b.p.trustDomain.IsZero() && td != b.p.trustDomain && !slices.Contains(b.p.others, td) {
 		b.fault(value, "E020", "trust domain "+quote(domain)+" is not "+quote(b.p.trustDomain.String()), "")
 		return
 	}

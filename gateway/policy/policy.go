@@ -15,6 +15,7 @@ type Policy struct {
 	file        string
 	digest      string
 	trustDomain certs.TrustDomain
+	others      []certs.TrustDomain // whose identities may be named, too
 	identities  []*identity
 	roles       []*role
 	guardrails  []*rule
@@ -70,7 +71,7 @@ func Parse(file string, src []byte) (*Policy, strictyaml.Faults) {
 // log.
 func (p *Policy) Digest() string { return p.digest }
 
-// TrustDomain is the trust domain in which all its identities lie.
+// TrustDomain is the gateway's own trust domain.
 func (p *Policy) TrustDomain() certs.TrustDomain { return p.trustDomain }
 
 // File is the name under which the policy was parsed.
@@ -111,13 +112,17 @@ func (p *Policy) held(who subject) []holding {
 	return hs
 }
 
-// compile builds the tree of one identity. Captures become literal segments here,
-// so that a decision compares nothing but text.
-func (p *Policy) compile(hs []holding) *Principal {
+// compile builds the tree of one identity.
+func (p *Policy) compile(hs []holding) *Principal { return p.narrowed(hs, Narrowing{}) }
+
+// narrowed builds the tree of one identity or session. Captures become literal
+// segments here, so that a decision compares nothing but text. The narrowing
+// takes grants away, never a refusal.
+func (p *Policy) narrowed(hs []holding, n Narrowing) *Principal {
 	own := &node{}
 	for _, h := range hs {
 		for _, r := range h.identity.roles {
-			if !insertAll(own, r.cans, h.captures) || !insertAll(own, r.cannots, h.captures) {
+			if !insertWithin(own, n.cut(r), h.captures, n.Scopes) || !insertAll(own, r.cannots, h.captures) {
 				// A refusal that cannot be placed must not be dropped alone.
 				return &Principal{shared: p.shared, own: &node{}}
 			}
