@@ -39,21 +39,34 @@ func newDigests(p payload) digests {
 		d.all = append(d.all, d.md5)
 	}
 	switch a {
+	case ChecksumNone:
 	case ChecksumCRC64NVME:
 		d.client = d.crc64
 	case ChecksumSHA256:
 		d.client = d.sha256
-	case ChecksumCRC32:
-		d.client = crc32.NewIEEE()
-	case ChecksumCRC32C:
-		d.client = crc32.New(castagnoli)
-	case ChecksumSHA1:
-		d.client = newLegacy(sha1.New)
-	}
-	if d.client != nil && d.client != d.crc64 && d.client != d.sha256 {
+	default:
+		d.client = newHash(a)
 		d.all = append(d.all, d.client)
 	}
 	return d
+}
+
+// newHash begins a sum; nil for ChecksumNone.
+func newHash(a Algorithm) hash.Hash {
+	switch a {
+	case ChecksumCRC32:
+		return crc32.NewIEEE()
+	case ChecksumCRC32C:
+		return crc32.New(castagnoli)
+	case ChecksumCRC64NVME:
+		return crc64nvme.New()
+	case ChecksumSHA1:
+		return newLegacy(sha1.New)
+	case ChecksumSHA256:
+		return sha256.New()
+	case ChecksumNone:
+	}
+	return nil
 }
 
 func (d *digests) write(p []byte) {
