@@ -65,7 +65,11 @@ func (c Conditions) Select(r Range, etag string, modified time.Time) Range {
 
 // IfMatches reports whether etag, as ETag gave it, is the one that the PUT
 // may replace.
-func (o *PutObject) IfMatches(etag string) bool {
-	tags, ok := parseTags(o.IfMatch)
+func (o *PutObject) IfMatches(etag string) bool { return IfMatches(o.IfMatch, etag) }
+
+// IfMatches reports whether etag, as ETag gave it, is the one that a client
+// sent as the condition of a write.
+func IfMatches(sent, etag string) bool {
+	tags, ok := parseTags(sent)
 	return ok && tags.matchStrong(etag)
 }
