@@ -11,9 +11,11 @@ import (
 )
 
 // Body is the decoded payload of an upload. It yields exactly its Size
-// bytes and then io.EOF, or an error: io.EOF means that length, framing and
-// every checksum that the client sent were verified. Every other error is an
-// *Error, and stays.
+// bytes and then io.EOF, or an error: io.EOF means that length, framing, the
+// signatures of chunks and trailer, and every checksum that the client sent
+// were verified. Every other error is an *Error, and stays. Bytes that came
+// before an error are nobody's: whoever stores them must drop them (S3.md,
+// "Payloads").
 //
 // A Body is used by one goroutine. Reads should be large: what is asked for is
 // read at once and summed at once.
@@ -43,12 +45,18 @@ func (o *UploadPart) Body(r io.Reader) *Body {
 	return newBody(r, o.payload)
 }
 
+var errNoKey = errors.New("signed chunks whose signature nobody gave a key for")
+
 func newBody(r io.Reader, p payload) *Body {
 	b := &Body{payload: p, want: p.checksum}
 	b.sums = newDigests(p)
 	b.frames = &plainFrames{src: r, left: p.size}
 	if p.mode.chunked {
 		b.frames = newChunkFrames(r, p.size, p)
+	}
+	if p.keyed && p.verified == nil {
+		// Whoever serves this forgot UseSignature: nothing would be verified.
+		b.err = InternalError("").Cause(errNoKey)
 	}
 	return b
 }

@@ -20,13 +20,17 @@ import (
 //
 // EOL is CRLF, or LF CRLF as some clients send. Nothing else is taken: what
 // one reader would skip and another would store is an error. Signatures are
-// read by shape alone, since their key is not known here.
+// verified by the chain; without one, nobody knows their key, and they are read
+// by shape alone.
 type chunkFrames struct {
 	src      *bufio.Reader
 	mode     payloadMode
 	declared Algorithm
+	chain    *chunkChain // nil when the key is not known, or nothing is signed
 
 	left  int64 // payload bytes still to come
+	least int64 // bytes of a chunk that is not the last one with data
+	small bool  // a smaller one was read: no data may follow
 	chunk int64 // of them in this chunk
 	open  bool  // a chunk's data was begun: CRLF must follow it
 	value string
@@ -37,11 +41,16 @@ const (
 	// straight to where it is wanted. No line of the framing is as long.
 	lineBuffer = 4 << 10
 	maxLine    = 256
+	minChunk   = 8 << 10 // bytes, but for the last chunk with data
 	signature  = ";chunk-signature="
 )
 
 func newChunkFrames(r io.Reader, size int64, p payload) *chunkFrames {
-	return &chunkFrames{src: bufio.NewReaderSize(r, lineBuffer), mode: p.mode, declared: p.trailer, left: size}
+	f := &chunkFrames{src: bufio.NewReaderSize(r, lineBuffer), mode: p.mode, declared: p.trailer, left: size, least: minChunk}
+	if p.mode.signed && p.verified != nil {
+		f.chain = newChunkChain(p.verified)
+	}
+	return f
 }
 
 func (f *chunkFrames) trailing() string { return f.value }
@@ -55,8 +64,14 @@ func (f *chunkFrames) Read(p []byte) (int, error) {
 	n, err := f.src.Read(p[:min(int64(len(p)), f.chunk)])
 	f.chunk -= int64(n)
 	f.left -= int64(n)
+	f.chain.write(p[:n])
 	if err != nil {
 		return n, transport(err)
+	}
+	if f.chunk == 0 {
+		if err := f.chain.end(); err != nil {
+			return 0, err
+		}
 	}
 	return n, nil
 }
@@ -72,70 +87,95 @@ func (f *chunkFrames) next() error {
 	if err != nil {
 		return err
 	}
-	size, ok := f.chunkSize(line)
+	size, sig, ok := f.chunkHeader(line)
+	f.chain.begin(sig)
 	switch {
 	case !ok:
-		return InvalidRequest("a chunk header of the aws-chunked framing is malformed")
-	case size > f.left:
-		return NewError("IncompleteBody", "the chunks hold more than x-amz-decoded-content-length bytes")
+		return badFraming("a chunk header is malformed")
+	case size > 0 && f.small:
+		return NewError("InvalidChunkSizeError", "")
+	case size > f.left, size == 0 && f.left > 0:
+		return NewError("IncompleteBody", "You did not provide the number of bytes specified by the Content-Length HTTP header").
+			Cause(errors.New("aws-chunked: the chunks hold more or less than x-amz-decoded-content-length bytes"))
 	case size > 0:
-		f.chunk, f.open = size, true
+		f.chunk, f.open, f.small = size, true, size < f.least
 		return nil
-	case f.left > 0:
-		return NewError("IncompleteBody", "the chunks hold less than x-amz-decoded-content-length bytes")
 	}
 	return f.end()
 }
 
-// chunkSize reads the header of a chunk: hex digits alone, and the signature
+// chunkHeader reads the header of a chunk: hex digits alone, and the signature
 // exactly when the mode has one.
-func (f *chunkFrames) chunkSize(line string) (int64, bool) {
+func (f *chunkFrames) chunkHeader(line string) (size int64, sig string, ok bool) {
 	digits, sig, found := strings.Cut(line, signature)
 	if found != f.mode.signed || found && !isSHA256Hex(sig) {
-		return 0, false
+		return 0, "", false
 	}
 	if len(digits) > 16 || !isHex(strings.ToLower(digits)) {
-		return 0, false
+		return 0, "", false
 	}
 	n, err := strconv.ParseInt(digits, 16, 64)
-	return n, err == nil
+	return n, sig, err == nil
 }
 
-// end reads what follows the last chunk.
+// end reads what follows the last chunk, which has no data and is signed like
+// any other: nobody can end a payload but who signs it.
 func (f *chunkFrames) end() error {
-	if f.declared != ChecksumNone {
-		value, err := f.trailer(f.declared.header())
-		if err != nil {
-			return err
-		}
-		f.value = value
-	}
-	if f.mode.signed && f.mode.trailing {
-		sig, err := f.trailer("x-amz-trailer-signature")
-		if err != nil {
-			return err
-		}
-		if !isSHA256Hex(sig) {
-			return InvalidRequest("the trailer x-amz-trailer-signature is malformed")
-		}
-	}
-	if err := f.emptyLine(); err != nil {
+	if err := f.chain.end(); err != nil {
 		return err
+	}
+	if err := f.readTrailers(); err != nil {
+		return err
+	}
+	line, err := f.line()
+	switch {
+	case err != nil:
+		return err
+	case line != "" && f.mode.trailing: // a trailer that was not declared
+		return NewError("MalformedTrailerError", "")
+	case line != "":
+		return badFraming("the line at the end is not empty")
 	}
 	return atEnd(f.src)
 }
 
-// trailer reads the trailer of that name, and no other.
-func (f *chunkFrames) trailer(name string) (string, error) {
+func (f *chunkFrames) readTrailers() error {
+	if f.declared != ChecksumNone {
+		name, value, err := f.trailer()
+		switch {
+		case err != nil:
+			return err
+		case !strings.EqualFold(name, f.declared.header()):
+			return NewError("MalformedTrailerError", "")
+		}
+		f.value = value
+	}
+	if !f.mode.signed || !f.mode.trailing {
+		return nil
+	}
+	name, sig, err := f.trailer()
+	switch {
+	case err != nil:
+		return err
+	case strings.EqualFold(name, "x-amz-trailer-signature") && isSHA256Hex(sig):
+		return f.chain.trailer(f.declared, f.value, sig)
+	case f.declared == ChecksumNone: // a trailer that was not declared
+		return NewError("MalformedTrailerError", "")
+	}
+	return badFraming("the signature of the trailer is malformed")
+}
+
+// trailer reads one trailer; name is "" when the line is none.
+func (f *chunkFrames) trailer() (name, value string, err error) {
 	line, err := f.trailerLine()
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
-	key, value, ok := strings.Cut(line, ":")
-	if !ok || !strings.EqualFold(key, name) {
-		return "", InvalidRequest("the trailer " + name + " is missing, or another one stands in its place")
+	name, value, ok := strings.Cut(line, ":")
+	if !ok {
+		return "", "", nil
 	}
-	return strings.Trim(value, " \t"), nil
+	return name, strings.Trim(value, " \t"), nil
 }
 
 // trailerLine reads up to CRLF or LF CRLF.
@@ -156,7 +196,7 @@ func (f *chunkFrames) trailerLine() (string, error) {
 func (f *chunkFrames) emptyLine() error {
 	line, err := f.line()
 	if err == nil && line != "" {
-		return InvalidRequest("the aws-chunked framing is malformed: a line that must be empty is not")
+		return badFraming("a line that must be empty is not")
 	}
 	return err
 }
@@ -169,7 +209,7 @@ func (f *chunkFrames) line() (string, error) {
 	}
 	line, ok := strings.CutSuffix(raw, "\r\n")
 	if !ok {
-		return "", InvalidRequest("the aws-chunked framing is malformed: a line does not end in CRLF")
+		return "", badFraming("a line does not end in CRLF")
 	}
 	return line, nil
 }
@@ -179,9 +219,15 @@ func (f *chunkFrames) rawLine() (string, error) {
 	raw, err := f.src.ReadSlice('\n')
 	switch {
 	case len(raw) > maxLine, errors.Is(err, bufio.ErrBufferFull):
-		return "", InvalidRequest("a line of the aws-chunked framing is too long")
+		return "", badFraming("a line is too long")
 	case err != nil:
 		return "", transport(err)
 	}
 	return string(raw), nil
+}
+
+// badFraming is what S3 says of a framing that it cannot read; why is for the
+// gateway's own log.
+func badFraming(why string) *Error {
+	return NewError("IncompleteBody", "").Cause(errors.New("aws-chunked: " + why))
 }

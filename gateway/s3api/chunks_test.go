@@ -33,7 +33,6 @@ func TestChunks(t *testing.T) {
 	)
 	for _, c := range []struct{ name, mode, raw, code string }{
 		{"one chunk", unsigned, "5\r\nhello\r\n0\r\n" + crc + "\r\n\r\n", ""},
-		{"two chunks", unsigned, "2\r\nhe\r\n3\r\nllo\r\n0\r\n" + crc + "\r\n\r\n", ""},
 		{"leading zeros", unsigned, "0005\r\nhello\r\n000\r\n" + crc + "\r\n\r\n", ""},
 		{"trailer as minio-go ends it", unsigned, "5\r\nhello\r\n0\r\n" + crc + "\n\r\n\r\n", ""},
 		{"trailer with a space", unsigned, "5\r\nhello\r\n0\r\nx-amz-checksum-crc32: NhCmhg==\r\n\r\n", ""},
@@ -44,16 +43,16 @@ func TestChunks(t *testing.T) {
 
 		{"wrong trailer", unsigned, "5\r\nhello\r\n0\r\nx-amz-checksum-crc32:AAAAAA==\r\n\r\n", "BadDigest"},
 		{"trailer is no checksum", unsigned, "5\r\nhello\r\n0\r\nx-amz-checksum-crc32:AAAA\r\n\r\n", "InvalidRequest"},
-		{"another trailer", unsigned, "5\r\nhello\r\n0\r\nx-amz-checksum-sha1:NhCmhg==\r\n\r\n", "InvalidRequest"},
-		{"no trailer", unsigned, "5\r\nhello\r\n0\r\n\r\n", "InvalidRequest"},
-		{"trailer twice", unsigned, "5\r\nhello\r\n0\r\n" + crc + "\r\n" + crc + "\r\n\r\n", "InvalidRequest"},
-		{"trailer that was not declared", signed, "5" + chunkSig + "\r\nhello\r\n0" + chunkSig + "\r\n" + crc + "\r\n\r\n", "InvalidRequest"},
-		{"trailer signature where none belongs", unsigned, "5\r\nhello\r\n0\r\n" + crc + "\r\n" + tsig + "\r\n\r\n", "InvalidRequest"},
-		{"no trailer signature", both, "5" + chunkSig + "\r\nhello\r\n0" + chunkSig + "\r\n" + crc + "\r\n\r\n", "InvalidRequest"},
-		{"short trailer signature", both, "5" + chunkSig + "\r\nhello\r\n0" + chunkSig + "\r\n" + crc + "\r\n" + tsig[:80] + "\r\n\r\n", "InvalidRequest"},
+		{"another trailer", unsigned, "5\r\nhello\r\n0\r\nx-amz-checksum-sha1:NhCmhg==\r\n\r\n", "MalformedTrailerError"},
+		{"no trailer", unsigned, "5\r\nhello\r\n0\r\n\r\n", "MalformedTrailerError"},
+		{"trailer twice", unsigned, "5\r\nhello\r\n0\r\n" + crc + "\r\n" + crc + "\r\n\r\n", "MalformedTrailerError"},
+		{"trailer that was not declared", signed, "5" + chunkSig + "\r\nhello\r\n0" + chunkSig + "\r\n" + crc + "\r\n\r\n", "IncompleteBody"},
+		{"trailer signature where none belongs", unsigned, "5\r\nhello\r\n0\r\n" + crc + "\r\n" + tsig + "\r\n\r\n", "MalformedTrailerError"},
+		{"no trailer signature", both, "5" + chunkSig + "\r\nhello\r\n0" + chunkSig + "\r\n" + crc + "\r\n\r\n", "IncompleteBody"},
+		{"short trailer signature", both, "5" + chunkSig + "\r\nhello\r\n0" + chunkSig + "\r\n" + crc + "\r\n" + tsig[:80] + "\r\n\r\n", "IncompleteBody"},
 		{"too little", unsigned, "4\r\nhell\r\n0\r\n" + crc + "\r\n\r\n", "IncompleteBody"},
 		{"too much in one chunk", unsigned, "6\r\nhello!\r\n0\r\n" + crc + "\r\n\r\n", "IncompleteBody"},
-		{"too much in the next", unsigned, "5\r\nhello\r\n1\r\n!\r\n0\r\n" + crc + "\r\n\r\n", "IncompleteBody"},
+		{"a small chunk that is not the last", unsigned, "2\r\nhe\r\n3\r\nllo\r\n0\r\n" + crc + "\r\n\r\n", "InvalidChunkSizeError"},
 		{"no end", unsigned, "5\r\nhello\r\n", "IncompleteBody"},
 		{"cut in the data", unsigned, "5\r\nhel", "IncompleteBody"},
 		{"cut in a header", unsigned, "5", "IncompleteBody"},
@@ -63,30 +62,30 @@ func TestChunks(t *testing.T) {
 		{"goes on", unsigned, "5\r\nhello\r\n0\r\n" + crc + "\r\n\r\nGET /", "InvalidRequest"},
 		{"nothing", unsigned, "", "IncompleteBody"},
 		{"no framing", unsigned, "hello", "IncompleteBody"},
-		{"no framing, with a line", unsigned, "hello\r\n", "InvalidRequest"},
-		{"no CRLF after the data", unsigned, "5\r\nhello0\r\n" + crc + "\r\n\r\n", "InvalidRequest"},
-		{"size too small for the data", unsigned, "4\r\nhello\r\n0\r\n" + crc + "\r\n\r\n", "InvalidRequest"},
-		{"bare LF after a size", unsigned, "5\nhello\r\n0\r\n" + crc + "\r\n\r\n", "InvalidRequest"},
-		{"bare LF after the data", unsigned, "5\r\nhello\n0\r\n" + crc + "\r\n\r\n", "InvalidRequest"},
+		{"no framing, with a line", unsigned, "hello\r\n", "IncompleteBody"},
+		{"no CRLF after the data", unsigned, "5\r\nhello0\r\n" + crc + "\r\n\r\n", "IncompleteBody"},
+		{"size too small for the data", unsigned, "4\r\nhello\r\n0\r\n" + crc + "\r\n\r\n", "IncompleteBody"},
+		{"bare LF after a size", unsigned, "5\nhello\r\n0\r\n" + crc + "\r\n\r\n", "IncompleteBody"},
+		{"bare LF after the data", unsigned, "5\r\nhello\n0\r\n" + crc + "\r\n\r\n", "IncompleteBody"},
 		{"bare LF after the trailer", unsigned, "5\r\nhello\r\n0\r\n" + crc + "\n\r\n", "IncompleteBody"},
-		{"CR in a line", unsigned, "5\r\r\nhello\r\n0\r\n" + crc + "\r\n\r\n", "InvalidRequest"},
-		{"plus sign", unsigned, "+5\r\nhello\r\n0\r\n" + crc + "\r\n\r\n", "InvalidRequest"},
-		{"minus sign", unsigned, "-5\r\nhello\r\n0\r\n" + crc + "\r\n\r\n", "InvalidRequest"},
-		{"prefix 0x", unsigned, "0x5\r\nhello\r\n0\r\n" + crc + "\r\n\r\n", "InvalidRequest"},
-		{"space before a size", unsigned, " 5\r\nhello\r\n0\r\n" + crc + "\r\n\r\n", "InvalidRequest"},
-		{"space after a size", unsigned, "5 \r\nhello\r\n0\r\n" + crc + "\r\n\r\n", "InvalidRequest"},
-		{"empty size", unsigned, "\r\nhello\r\n0\r\n" + crc + "\r\n\r\n", "InvalidRequest"},
-		{"extension", unsigned, "5;a=b\r\nhello\r\n0\r\n" + crc + "\r\n\r\n", "InvalidRequest"},
-		{"size beyond 63 bits", unsigned, "ffffffffffffffff\r\nhello\r\n0\r\n" + crc + "\r\n\r\n", "InvalidRequest"},
-		{"size of too many digits", unsigned, "00000000000000005\r\nhello\r\n0\r\n" + crc + "\r\n\r\n", "InvalidRequest"},
-		{"endless header", unsigned, strings.Repeat("0", 5000) + "5\r\nhello\r\n0\r\n", "InvalidRequest"},
-		{"header over the limit", unsigned, strings.Repeat("0", 300) + "5\r\nhello\r\n0\r\n", "InvalidRequest"},
-		{"trailer over the limit", unsigned, "5\r\nhello\r\n0\r\nx-amz-checksum-crc32:" + strings.Repeat(" ", 300) + "NhCmhg==\r\n\r\n", "InvalidRequest"},
-		{"signature in an unsigned mode", unsigned, "5" + chunkSig + "\r\nhello\r\n0" + chunkSig + "\r\n" + crc + "\r\n\r\n", "InvalidRequest"},
-		{"no signature in a signed mode", signed, "5\r\nhello\r\n0\r\n\r\n", "InvalidRequest"},
-		{"no signature of the last chunk", signed, "5" + chunkSig + "\r\nhello\r\n0\r\n\r\n", "InvalidRequest"},
-		{"short signature", signed, "5" + chunkSig[:70] + "\r\nhello\r\n0" + chunkSig + "\r\n\r\n", "InvalidRequest"},
-		{"signature of other letters", signed, "5" + strings.ToUpper(chunkSig) + "\r\nhello\r\n0" + chunkSig + "\r\n\r\n", "InvalidRequest"},
+		{"CR in a line", unsigned, "5\r\r\nhello\r\n0\r\n" + crc + "\r\n\r\n", "IncompleteBody"},
+		{"plus sign", unsigned, "+5\r\nhello\r\n0\r\n" + crc + "\r\n\r\n", "IncompleteBody"},
+		{"minus sign", unsigned, "-5\r\nhello\r\n0\r\n" + crc + "\r\n\r\n", "IncompleteBody"},
+		{"prefix 0x", unsigned, "0x5\r\nhello\r\n0\r\n" + crc + "\r\n\r\n", "IncompleteBody"},
+		{"space before a size", unsigned, " 5\r\nhello\r\n0\r\n" + crc + "\r\n\r\n", "IncompleteBody"},
+		{"space after a size", unsigned, "5 \r\nhello\r\n0\r\n" + crc + "\r\n\r\n", "IncompleteBody"},
+		{"empty size", unsigned, "\r\nhello\r\n0\r\n" + crc + "\r\n\r\n", "IncompleteBody"},
+		{"extension", unsigned, "5;a=b\r\nhello\r\n0\r\n" + crc + "\r\n\r\n", "IncompleteBody"},
+		{"size beyond 63 bits", unsigned, "ffffffffffffffff\r\nhello\r\n0\r\n" + crc + "\r\n\r\n", "IncompleteBody"},
+		{"size of too many digits", unsigned, "00000000000000005\r\nhello\r\n0\r\n" + crc + "\r\n\r\n", "IncompleteBody"},
+		{"endless header", unsigned, strings.Repeat("0", 5000) + "5\r\nhello\r\n0\r\n", "IncompleteBody"},
+		{"header over the limit", unsigned, strings.Repeat("0", 300) + "5\r\nhello\r\n0\r\n", "IncompleteBody"},
+		{"trailer over the limit", unsigned, "5\r\nhello\r\n0\r\nx-amz-checksum-crc32:" + strings.Repeat(" ", 300) + "NhCmhg==\r\n\r\n", "IncompleteBody"},
+		{"signature in an unsigned mode", unsigned, "5" + chunkSig + "\r\nhello\r\n0" + chunkSig + "\r\n" + crc + "\r\n\r\n", "IncompleteBody"},
+		{"no signature in a signed mode", signed, "5\r\nhello\r\n0\r\n\r\n", "IncompleteBody"},
+		{"no signature of the last chunk", signed, "5" + chunkSig + "\r\nhello\r\n0\r\n\r\n", "IncompleteBody"},
+		{"short signature", signed, "5" + chunkSig[:70] + "\r\nhello\r\n0" + chunkSig + "\r\n\r\n", "IncompleteBody"},
+		{"signature of other letters", signed, "5" + strings.ToUpper(chunkSig) + "\r\nhello\r\n0" + chunkSig + "\r\n\r\n", "IncompleteBody"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -105,6 +104,43 @@ func TestChunks(t *testing.T) {
 			if want := headers != nil; sums.Trailer != want || (sums.Client.Base64() == "NhCmhg==") != want {
 				t.Errorf("sums = %+v", sums)
 			}
+		})
+	}
+}
+
+// Chunks of the sizes that clients write, and of those that S3 refuses.
+func TestChunkSizes(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		sizes []int
+		code  string
+	}{
+		{[]int{8192, 8192, 100}, ""},
+		{[]int{100}, ""},
+		{[]int{10000, 9500, 20}, ""},
+		{[]int{65536, 65536, 1}, ""},
+		{[]int{8191, 1}, "InvalidChunkSizeError"},
+		{[]int{100, 8192, 100}, "InvalidChunkSizeError"},
+		{[]int{8192, 10, 20000}, "InvalidChunkSizeError"},
+		{[]int{8192, 100000}, "IncompleteBody"},
+	} {
+		t.Run(fmt.Sprint(c.sizes), func(t *testing.T) {
+			t.Parallel()
+			var raw strings.Builder
+			size := 0
+			for i, n := range c.sizes {
+				fmt.Fprintf(&raw, "%x\r\n%s\r\n", n, strings.Repeat(string(rune('a'+i)), n))
+				size += n
+			}
+			raw.WriteString("0\r\nx-amz-checksum-crc32:AAAAAA==\r\n\r\n")
+			if c.code == "IncompleteBody" {
+				size -= c.sizes[1]
+			}
+			_, _, err := readAll(t, chunkedPut(t, "STREAMING-UNSIGNED-PAYLOAD-TRAILER", size, "x-amz-trailer: x-amz-checksum-crc32"), raw.String())
+			if c.code == "" {
+				c.code = "BadDigest" // all was read
+			}
+			wantError(t, err, c.code, 400)
 		})
 	}
 }
@@ -146,8 +182,9 @@ func TestChunksWithHeaderSums(t *testing.T) {
 
 // reference takes the framing off a whole payload in the plainest way there
 // is: the other reading of the grammar in S3.md that FuzzChunks compares.
-func reference(raw []byte, size int64, mode payloadMode, trailer string) ([]byte, error) {
+func reference(raw []byte, size, least int64, mode payloadMode, trailer string) ([]byte, error) {
 	bad := errors.New("refused")
+	small := false
 	var data []byte
 	take := func(sep string) (string, bool) {
 		line, rest, ok := bytes.Cut(raw, []byte(sep))
@@ -165,13 +202,13 @@ func reference(raw []byte, size int64, mode payloadMode, trailer string) ([]byte
 		}
 		n, err := strconv.ParseInt(digits, 16, 64)
 		switch {
-		case err != nil || n > size-int64(len(data)):
+		case err != nil || n > size-int64(len(data)) || n > 0 && small:
 			return nil, bad
 		case n > 0:
 			if int64(len(raw)) < n+2 || string(raw[n:n+2]) != "\r\n" {
 				return nil, bad
 			}
-			data, raw = append(data, raw[:n]...), raw[n+2:]
+			data, raw, small = append(data, raw[:n]...), raw[n+2:], n < least
 			continue
 		}
 		break
@@ -224,8 +261,10 @@ func FuzzChunks(f *testing.F) {
 			p.trailer, name = ChecksumCRC32, ChecksumCRC32.header()
 		}
 		p.mode.trailing = kind&4 == 0 || p.trailer != ChecksumNone
-		want, wantErr := reference(bytes.Clone(raw), int64(size), p.mode, name)
-		got, err := io.ReadAll(newChunkFrames(&shredder{raw: raw, rnd: rand.New(rand.NewPCG(seed, 0))}, int64(size), p))
+		want, wantErr := reference(bytes.Clone(raw), int64(size), 2, p.mode, name)
+		frames := newChunkFrames(&shredder{raw: raw, rnd: rand.New(rand.NewPCG(seed, 0))}, int64(size), p)
+		frames.least = 2 // so that several chunks need not be long
+		got, err := io.ReadAll(frames)
 		if (err != nil) != (wantErr != nil) {
 			t.Fatalf("%q (%d bytes, %+v): %v, the reference says %v", raw, size, p.mode, err, wantErr)
 		}

@@ -37,6 +37,9 @@ func Parse(r *http.Request, o Options) (Op, error) {
 	if req == nil {
 		return &Unsupported{Name: writeGetObjectResponse}, nil
 	}
+	if req.isSTS() {
+		return req.parseSTS()
+	}
 	rt, err := req.route()
 	if err != nil {
 		return nil, err

@@ -5,6 +5,7 @@ package s3api
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -62,15 +63,10 @@ func orNil(err *Error) error {
 
 // readSigned reads the signature of a request; nil when there is none.
 func readSigned(method string, q query, h header) (*Signed, *Error) {
-	presigned := false
-	for k := range q {
-		switch {
-		case k == "Signature", k == "AWSAccessKeyId":
-			return nil, authError(method, "InvalidRequest", "signature version 2 is not supported; use signature_version='s3v4' (boto3: Config(signature_version='s3v4'))")
-		case slices.ContainsFunc(signatureParams, func(p string) bool { return strings.EqualFold(p, k) }):
-			presigned = true
-		}
+	if q.has("Signature") || q.has("AWSAccessKeyId") {
+		return nil, authError(method, "InvalidRequest", badMechanism)
 	}
+	presigned := isPresigned(q)
 	switch signed := h.has("authorization"); {
 	case signed && presigned:
 		return nil, authError(method, "InvalidRequest", "a request is signed in its Authorization header or in its query, not in both")
@@ -82,49 +78,80 @@ func readSigned(method string, q query, h header) (*Signed, *Error) {
 	return nil, nil //nolint:nilnil // documented above
 }
 
-// readAuthorization reads the Authorization header.
-func readAuthorization(method string, h header) (*Signed, *Error) {
-	scheme, rest, _ := strings.Cut(h.get("authorization"), " ")
-	switch {
-	case scheme == "AWS":
-		return nil, authError(method, "InvalidRequest", "signature version 2 is not supported; use signature_version='s3v4' (AWS4-HMAC-SHA256)")
-	case scheme != sigAlgorithm:
-		return nil, authError(method, "InvalidRequest", "the authorization mechanism is not supported; use AWS4-HMAC-SHA256")
-	}
-	s := &Signed{Token: Secret(h.get("x-amz-security-token")), payload: h.get("x-amz-content-sha256")}
-	if !s.readParts(rest) {
-		return nil, authError(method, "AuthorizationHeaderMalformed", "")
-	}
-	if h.has("x-amz-date") {
-		var ok bool
-		if s.Time, ok = readSigTime(h.get("x-amz-date")); !ok {
-			return nil, authError(method, "AuthorizationHeaderMalformed", "x-amz-date must have the form YYYYMMDD'T'HHMMSS'Z'")
+// isPresigned reports whether a query holds any part of a signature, in
+// whatever case.
+func isPresigned(q query) bool {
+	for k := range q {
+		if slices.ContainsFunc(signatureParams, func(p string) bool { return strings.EqualFold(p, k) }) {
+			return true
 		}
 	}
+	return false
+}
+
+// readAuthorization reads the Authorization header.
+func readAuthorization(method string, h header) (*Signed, *Error) {
+	scheme, rest, found := strings.Cut(h.get("authorization"), " ")
+	switch {
+	case scheme == "AWS" || scheme == "AWS4-ECDSA-P256-SHA256":
+		return nil, authError(method, "InvalidRequest", badMechanism)
+	case !found:
+		return nil, badAuthorization(method, "Authorization header is invalid -- one and only one ' ' (space) required.", "")
+	case scheme != sigAlgorithm:
+		return nil, badAuthorization(method, "Unsupported Authorization Type", scheme)
+	}
+	s := &Signed{Token: Secret(h.get("x-amz-security-token")), payload: h.get("x-amz-content-sha256")}
+	if why := s.readParts(rest); why != "" {
+		return nil, s.malformed(method, why)
+	}
+	s.Time, _ = readSigTime(h.get("x-amz-date")) // without one Verify refuses; a signature that is nobody's may have one of another form
 	return s, nil
+}
+
+// badMechanism is what S3 says, and what to do about it.
+const badMechanism = "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256. (boto3: Config(signature_version='s3v4'))"
+
+// badAuthorization is InvalidArgument of the Authorization header; shown is
+// no more of it than its scheme.
+func badAuthorization(method, message, scheme string) *Error {
+	e := authError(method, "InvalidArgument", message)
+	e.Extra = []Element{{"ArgumentName", "Authorization"}, {"ArgumentValue", scheme}}
+	return e
 }
 
 // maxAuthorization bounds an Authorization header, in bytes.
 const maxAuthorization = 4096
 
 // readParts reads what follows AWS4-HMAC-SHA256: each of Credential,
-// SignedHeaders and Signature exactly once, and nothing else.
-func (s *Signed) readParts(text string) bool {
-	if len(text) > maxAuthorization {
-		return false
+// SignedHeaders and Signature exactly once, and nothing else. It says what is
+// wrong, "" for nothing, and shows nothing but the scope.
+func (s *Signed) readParts(text string) string {
+	parts := map[string]string{}
+	list := strings.Split(text, ",")
+	if len(text) > maxAuthorization || len(list) != 3 {
+		return "the authorization header requires three components: Credential, SignedHeaders, and Signature."
 	}
-	readers := map[string]func(string) bool{
-		"Credential": s.readCredential, "SignedHeaders": s.readHeaders, "Signature": s.readSignature,
-	}
-	for part := range strings.SplitSeq(text, ",") {
-		k, v, _ := strings.Cut(strings.Trim(part, " "), "=")
-		read, ok := readers[k]
-		if !ok || !read(v) {
-			return false
+	for _, part := range list {
+		k, v, ok := strings.Cut(strings.Trim(part, " "), "=")
+		if !ok {
+			return "an authorization component is malformed."
 		}
-		delete(readers, k)
+		parts[k] = v
 	}
-	return len(readers) == 0
+	for _, name := range []string{"Credential", "SignedHeaders", "Signature"} {
+		if _, ok := parts[name]; !ok {
+			return "missing " + name + "."
+		}
+	}
+	switch why := s.readCredential(parts["Credential"]); {
+	case why != "":
+		return why
+	case !s.readHeaders(parts["SignedHeaders"]):
+		return "the SignedHeaders are mal-formed; expecting lower-case names in ascending order, host among them."
+	case !s.readSignature(parts["Signature"]):
+		return "the Signature is mal-formed; expecting 64 lower-case hex digits."
+	}
+	return ""
 }
 
 // signatureParams are the query parameters of a presigned request. All but the
@@ -134,49 +161,106 @@ var signatureParams = []string{
 	"X-Amz-SignedHeaders", "X-Amz-Signature", "X-Amz-Security-Token",
 }
 
-// readPresigned reads the signature in a query.
-func readPresigned(method string, q query, h header) (*Signed, *Error) {
-	fault := func(why string) (*Signed, *Error) {
-		return nil, authError(method, "AuthorizationQueryParametersError", why)
-	}
+// checkParams refuses a query that lacks a part of the signature, or spells one
+// in another way than its reader does.
+func checkParams(q query, h header) string {
 	for _, name := range signatureParams {
 		if !q.has(name) && name != "X-Amz-Security-Token" {
-			return fault("a presigned request needs the query parameter " + name)
+			return "Query-string authentication version 4 requires the X-Amz-Algorithm, X-Amz-Credential, X-Amz-Signature, X-Amz-Date, X-Amz-SignedHeaders, and X-Amz-Expires parameters."
 		}
 		for k := range q {
 			if k != name && strings.EqualFold(k, name) {
-				return fault("a query parameter of the signature must be spelled " + name)
+				return "The query parameter must be spelled " + name
 			}
 		}
 	}
 	if h.has("x-amz-security-token") {
-		return fault("the token of a presigned request belongs in its query")
+		return "The token of a presigned request belongs in its query"
 	}
+	return ""
+}
+
+// readPresigned reads the signature in a query.
+func readPresigned(method string, q query, h header) (*Signed, *Error) {
 	s := &Signed{Presigned: true, Token: Secret(q["X-Amz-Security-Token"]), payload: unsignedPayload}
-	var dated bool
-	s.Time, dated = readSigTime(q["X-Amz-Date"])
-	seconds, err := strconv.ParseInt(q["X-Amz-Expires"], 10, 32)
-	switch {
-	case q["X-Amz-Algorithm"] != sigAlgorithm:
-		return fault("X-Amz-Algorithm must be AWS4-HMAC-SHA256")
-	case !s.readCredential(q["X-Amz-Credential"]):
-		return fault("X-Amz-Credential must be ACCESSKEY/YYYYMMDD/REGION/s3/aws4_request")
-	case !dated:
-		return fault("X-Amz-Date must have the form YYYYMMDD'T'HHMMSS'Z'")
-	case err != nil || !isDecimal(q["X-Amz-Expires"]) || seconds < 1 || seconds > int64(MaxPresign/time.Second):
-		return fault("X-Amz-Expires must be a number of seconds from 1 to 604800")
-	case !s.readHeaders(q["X-Amz-SignedHeaders"]):
-		return fault("X-Amz-SignedHeaders must be lower-case names in ascending order, host among them")
-	case !s.readSignature(q["X-Amz-Signature"]):
-		return fault("X-Amz-Signature must be 64 lower-case hex digits")
-	}
-	s.Expires = time.Duration(seconds) * time.Second
-	for _, v := range []string{q["X-Amz-Content-Sha256"], h.get("x-amz-content-sha256")} {
-		if v != "" {
-			s.payload = v
+	for _, read := range []func() string{
+		func() string { return checkParams(q, h) },
+		func() string {
+			if q["X-Amz-Algorithm"] == sigAlgorithm {
+				return ""
+			}
+			return `X-Amz-Algorithm only supports "AWS4-HMAC-SHA256"`
+		},
+		func() string {
+			if why := s.readCredential(q["X-Amz-Credential"]); why != "" {
+				return "Error parsing the X-Amz-Credential parameter; " + why
+			}
+			return ""
+		},
+		func() string {
+			var ok bool
+			if s.Time, ok = readSigTime(q["X-Amz-Date"]); !ok {
+				return `X-Amz-Date must be in the ISO8601 Long Format "yyyyMMdd'T'HHmmss'Z'"`
+			}
+			return ""
+		},
+		func() string { return s.readExpires(q["X-Amz-Expires"]) },
+		func() string {
+			if !s.readHeaders(q["X-Amz-SignedHeaders"]) {
+				return "X-Amz-SignedHeaders must be lower-case names in ascending order, host among them"
+			}
+			return ""
+		},
+		func() string {
+			if !s.readSignature(q["X-Amz-Signature"]) {
+				return "X-Amz-Signature must be 64 lower-case hex digits"
+			}
+			return ""
+		},
+		func() string { return s.readPayload(q, h) },
+	} {
+		if why := read(); why != "" {
+			return nil, authError(method, "AuthorizationQueryParametersError", why)
 		}
 	}
 	return s, nil
+}
+
+// readExpires reads how many seconds a presigned request holds.
+func (s *Signed) readExpires(text string) string {
+	n, err := strconv.ParseInt(text, 10, 64)
+	switch digits := strings.TrimPrefix(text, "-"); {
+	case err != nil || !isDecimal(digits):
+		return "X-Amz-Expires should be a number"
+	case n < 0:
+		return "X-Amz-Expires must be non-negative"
+	case n == 0:
+		return "X-Amz-Expires must be at least 1 second"
+	case n > int64(MaxPresign/time.Second):
+		return "X-Amz-Expires must be less than a week (in seconds); that is, the given X-Amz-Expires must be less than 604800 seconds"
+	}
+	s.Expires = time.Duration(n) * time.Second
+	return ""
+}
+
+// readPayload reads x-amz-content-sha256 of a presigned request, where it has
+// one: in a header, or moved into the query.
+func (s *Signed) readPayload(q query, h header) string {
+	found := 0
+	if h.has(contentSHA256) {
+		s.payload = h.get(contentSHA256)
+		found++
+	}
+	for k, v := range q {
+		if strings.EqualFold(k, contentSHA256) {
+			s.payload = v
+			found++
+		}
+	}
+	if found > 1 {
+		return "x-amz-content-sha256 stands in the query and in a header"
+	}
+	return ""
 }
 
 // readSigTime reads the one form of time that a signature has.
@@ -185,25 +269,38 @@ func readSigTime(text string) (time.Time, bool) {
 	return t, err == nil && t.Format(sigTime) == text
 }
 
-// readCredential reads ACCESSKEY/DATE/REGION/SERVICE/aws4_request. The access
-// key may hold slashes: the scope is counted from the end.
-func (s *Signed) readCredential(text string) bool {
+// readCredential reads ACCESSKEY/DATE/REGION/SERVICE/aws4_request, and says
+// what is wrong. The access key may hold slashes: the scope is counted from
+// the end.
+func (s *Signed) readCredential(text string) string {
 	p := strings.Split(text, "/")
 	n := len(p)
-	if n < 5 || p[n-1] != sigEnd {
-		return false
+	if n < 5 || n > 5 && p[n-1] != sigEnd {
+		return badCredential
 	}
 	s.AccessKey, s.Date, s.Region, s.Service = strings.Join(p[:n-4], "/"), p[n-4], p[n-3], p[n-2]
-	return s.AccessKey != "" && len(s.AccessKey) <= maxAccessKey && isVisible(s.AccessKey) &&
-		len(s.Date) == len(sigDate) && isDecimal(s.Date) &&
-		s.Region != "" && len(s.Region) <= maxRegion && strings.Trim(strings.ToLower(s.Region), "abcdefghijklmnopqrstuvwxyz0123456789-_.") == "" &&
-		(s.Service == "s3" || s.Service == "sts")
+	switch {
+	case s.AccessKey == "", len(text) > maxCredential, !isVisible(text):
+		return badCredential
+	case p[n-1] != sigEnd:
+		return "incorrect terminal " + strconv.Quote(p[n-1]) + `. This endpoint uses "aws4_request".`
+	case s.Service != "s3" && s.Service != "sts":
+		return "incorrect service " + strconv.Quote(s.Service) + `. This endpoint belongs to "s3".`
+	case len(s.Date) != len(sigDate) || !isDecimal(s.Date):
+		return "incorrect date format " + strconv.Quote(s.Date) + `. This date in the credential must be in the format "yyyyMMdd".`
+	case s.Region == "", len(s.Region) > maxRegion,
+		strings.Trim(strings.ToLower(s.Region), "abcdefghijklmnopqrstuvwxyz0123456789-_.") != "":
+		return badCredential
+	}
+	return ""
 }
 
-// Bounds of a credential, in bytes.
+const badCredential = `the Credential is mal-formed; expecting "<YOUR-AKID>/YYYYMMDD/REGION/SERVICE/aws4_request".`
+
+// Bounds of a credential and of its region, in bytes.
 const (
-	maxAccessKey = 128
-	maxRegion    = 64
+	maxCredential = 256
+	maxRegion     = 64
 )
 
 // isVisible reports whether s is printable ASCII without space, comma and quote.
@@ -238,18 +335,72 @@ func (s *Signed) readSignature(text string) bool {
 
 func isSHA256Hex(s string) bool { return len(s) == 64 && isHex(s) }
 
+// takePresigned takes the signature's parameters out of the query of a
+// presigned request, where the signature says who asks. An SDK moves x-amz-*
+// headers into the query of a presigned request: they are headers again from
+// here on, so that they mean what they would mean there.
+func (r *request) takePresigned() *Error {
+	if r.options.Listener != SessionKeys || !isPresigned(r.query) {
+		return nil
+	}
+	var err *Error
+	if r.signed, err = readSigned(r.method, r.query, r.header); err != nil {
+		return err
+	}
+	for _, k := range slices.Sorted(maps.Keys(r.query)) {
+		name := strings.ToLower(k)
+		if !strings.HasPrefix(name, amzPrefix) {
+			continue
+		}
+		value := r.query[k]
+		delete(r.query, k)
+		if slices.Contains(signatureParams, k) {
+			continue
+		}
+		if r.header.has(name) {
+			return InvalidArgument(name, "", name+" stands in the query and in a header")
+		}
+		if strings.ContainsFunc(value, isControlNoTab) {
+			return InvalidArgument(name, "", "the query parameter "+name+" holds control characters")
+		}
+		r.header[name] = strings.Trim(value, " \t")
+	}
+	if !slices.ContainsFunc(slices.Collect(maps.Keys(r.header)), func(k string) bool { return strings.HasPrefix(k, checksumPrefix) }) {
+		// An SDK announces a checksum which it cannot know when it presigns.
+		delete(r.header, "x-amz-sdk-checksum-algorithm")
+	}
+	return nil
+}
+
+// presignable are the operations that a presigned request may ask for.
+var presignable = []string{"GetObject", "HeadObject", "PutObject", "UploadPart"}
+
 // checkSignature holds the way a request is signed against what its listener
-// takes. Where the client certificate says who asks, a signature decides
-// nothing; but a client that signs in a way that is not understood must hear
-// of it.
-func (r *request) checkSignature() *Error {
-	if r.options.Listener == MTLS {
+// and its operation take. Where the client certificate says who asks, a
+// signature decides nothing; but a client that signs in a way that is not
+// understood must hear of it.
+func (r *request) checkSignature(rt route) *Error {
+	s := r.signed
+	if s == nil {
 		for k := range r.query {
-			if strings.HasPrefix(strings.ToLower(k), amzPrefix) {
+			if r.options.Listener == MTLS && strings.HasPrefix(strings.ToLower(k), amzPrefix) {
 				return r.authFault("InvalidRequest", "presigned requests are not served on this listener: the client certificate says who asks; leave the X-Amz- query parameters out")
 			}
 		}
+		var err *Error
+		if s, err = readSigned(r.method, r.query, r.header); err != nil || s == nil {
+			return err
+		}
 	}
-	_, err := readSigned(r.method, r.query, r.header)
-	return err
+	want := "s3"
+	if rt.name == stsService {
+		want = "sts"
+	}
+	switch {
+	case s.Service != want:
+		return s.malformed(r.method, "incorrect service "+strconv.Quote(s.Service)+". This endpoint belongs to "+strconv.Quote(want)+".")
+	case s.Presigned && !slices.Contains(presignable, rt.name):
+		return AccessDenied("a presigned request may be GetObject, HeadObject, PutObject or UploadPart")
+	}
+	return nil
 }

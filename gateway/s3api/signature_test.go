@@ -3,6 +3,7 @@
 package s3api
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -35,13 +36,13 @@ func TestAuthorization(t *testing.T) {
 		{"malformed: another service", strings.Replace(sigV4, "/s3/", "/iam/", 1), "AuthorizationHeaderMalformed"},
 		{"malformed: no region", strings.Replace(sigV4, "us-east-1", "", 1), "AuthorizationHeaderMalformed"},
 		{"malformed: scope cut off", strings.Replace(sigV4, "/aws4_request", "", 1), "AuthorizationHeaderMalformed"},
-		{"malformed: nothing", "AWS4-HMAC-SHA256", "AuthorizationHeaderMalformed"},
+		{"nothing", "AWS4-HMAC-SHA256", "InvalidArgument"},
 		{"malformed: too long", strings.Replace(sigV4, "AKID", strings.Repeat("A", maxAuthorization), 1), "AuthorizationHeaderMalformed"},
 		{"version 2", "AWS AKID:c2lnbmF0dXJl", "InvalidRequest"},
 		{"version 4a", strings.Replace(sigV4, "HMAC", "ECDSA-P256", 1), "InvalidRequest"},
-		{"bearer", "Bearer token", "InvalidRequest"},
-		{"basic", "Basic dTpw", "InvalidRequest"},
-		{"empty", "", "InvalidRequest"},
+		{"bearer", "Bearer token", "InvalidArgument"},
+		{"basic", "Basic dTpw", "InvalidArgument"},
+		{"empty", "", "InvalidArgument"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -51,8 +52,8 @@ func TestAuthorization(t *testing.T) {
 				return
 			}
 			e := refused(t, c.code, "GET /models/k", header)
-			if strings.Contains(e.Message, "AKID") || strings.Contains(e.Message, sig) {
-				t.Errorf("the error shows the credential: %s", e.Message)
+			if text := fmt.Sprint(e.Message, e.Extra); strings.Contains(strings.ReplaceAll(text, "YOUR-AKID", ""), "AKID") || strings.Contains(text, sig[:8]) || strings.Contains(text, "dTpw") {
+				t.Errorf("the error shows the credential: %s", text)
 			}
 			// A 400 on HEAD makes some clients call themselves without end.
 			_, err := Parse(ask(t, "HEAD /models/k", header), Options{})
@@ -84,14 +85,13 @@ func TestSignedQueries(t *testing.T) {
 	}
 }
 
-// FuzzAuthorization: what is accepted holds each part once and nothing else,
-// so that putting it together again gives an equal header.
-func FuzzAuthorization(f *testing.F) {
+// FuzzReadSignature: what is accepted holds each part once and nothing else.
+func FuzzReadSignature(f *testing.F) {
 	f.Add(strings.TrimPrefix(sigV4, "AWS4-HMAC-SHA256 "))
 	f.Add("Signature=" + sig + "," + credential + ",SignedHeaders=host")
 	f.Add(credential + ", SignedHeaders=host;host, Signature=" + sig + ", Signature=" + sig)
 	f.Fuzz(func(t *testing.T, s string) {
-		if !new(Signed).readParts(s) {
+		if new(Signed).readParts(s) != "" {
 			return
 		}
 		parts := strings.Split(s, ",")

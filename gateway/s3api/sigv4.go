@@ -21,6 +21,7 @@ const (
 	sigTime      = "20060102T150405Z"
 	sigDate      = "20060102"
 
+	contentSHA256   = "x-amz-content-sha256"
 	unsignedPayload = "UNSIGNED-PAYLOAD"
 )
 
@@ -43,6 +44,9 @@ type Signed struct {
 func (s Signed) Format(f fmt.State, _ rune) {
 	_, _ = fmt.Fprintf(f, "signature of %q for %s", s.AccessKey, s.scope())
 }
+
+// Covers reports whether the header of that lower-case name is signed.
+func (s *Signed) Covers(header string) bool { return slices.Contains(s.headers, header) }
 
 func (s *Signed) scope() string {
 	return s.Date + "/" + s.Region + "/" + s.Service + "/" + sigEnd

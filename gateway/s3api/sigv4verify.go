@@ -25,7 +25,7 @@ const (
 // is not read. The error is an *Error that holds neither signature nor secret.
 func (s *Signed) Verify(r *http.Request, secret []byte, now time.Time) (*Verified, error) {
 	if s.payload == "" {
-		return nil, AuthError(r, "InvalidRequest", "a signed request needs the header x-amz-content-sha256")
+		return nil, AuthError(r, "InvalidRequest", "Missing required header for this request: x-amz-content-sha256")
 	}
 	return s.verify(r, secret, now, s.payload)
 }
@@ -65,9 +65,9 @@ func (s *Signed) checkTime(r *http.Request, now time.Time) *Error {
 	server := Element{"ServerTime", now.UTC().Format(time.RFC3339)}
 	switch {
 	case s.Time.IsZero():
-		return AccessDenied("a signed request needs the header x-amz-date, as YYYYMMDD'T'HHMMSS'Z'")
+		return AccessDenied("AWS authentication requires a valid Date or x-amz-date header.")
 	case s.Time.UTC().Format(sigDate) != s.Date:
-		return s.malformed(r, "the date of the credential is not the date of X-Amz-Date")
+		return s.malformed(r.Method, "Invalid credential date "+strconv.Quote(s.Date)+". This date is not the same as X-Amz-Date: "+strconv.Quote(s.Time.UTC().Format(sigDate))+".")
 	case s.Time.Sub(now) > MaxSkew, !s.Presigned && now.Sub(s.Time) > MaxSkew:
 		e := NewError("RequestTimeTooSkewed", "")
 		e.Extra = []Element{
@@ -76,7 +76,7 @@ func (s *Signed) checkTime(r *http.Request, now time.Time) *Error {
 		}
 		return e
 	case s.Presigned && now.Sub(s.Time) > s.Expires:
-		e := AccessDenied("the presigned request has expired")
+		e := AccessDenied("Request has expired.")
 		e.Extra = []Element{
 			{"X-Amz-Expires", strconv.Itoa(int(s.Expires.Seconds()))},
 			{"Expires", s.Time.Add(s.Expires).UTC().Format(time.RFC3339)}, server,
@@ -96,26 +96,26 @@ func (s *Signed) checkCoverage(r *http.Request) *Error {
 		if !strings.HasPrefix(low, amzPrefix) {
 			continue
 		}
-		if len(r.Header[name]) != 1 {
+		if len(r.Header[name]) != 1 && !slices.Contains(joined, low) {
 			return InvalidArgument(low, "", "the header "+low+" comes more than once")
 		}
-		if !slices.Contains(s.headers, low) {
+		if !s.Covers(low) {
 			missing = append(missing, low)
 		}
 	}
 	if len(missing) > 0 {
-		e := AccessDenied("the request has headers that must be signed and are not")
+		e := AccessDenied("There were headers present in the request which were not signed")
 		e.Extra = []Element{{"HeadersNotSigned", strings.Join(missing, ", ")}}
 		return e
 	}
 	return nil
 }
 
-func (s *Signed) malformed(r *http.Request, why string) *Error {
+func (s *Signed) malformed(method, why string) *Error {
 	if s.Presigned {
-		return AuthError(r, "AuthorizationQueryParametersError", why)
+		return authError(method, "AuthorizationQueryParametersError", why)
 	}
-	return AuthError(r, "AuthorizationHeaderMalformed", why)
+	return authError(method, "AuthorizationHeaderMalformed", "The authorization header is malformed; "+why)
 }
 
 // UseSignature makes Body verify the signatures of chunks and trailer.

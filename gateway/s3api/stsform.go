@@ -5,7 +5,6 @@ package s3api
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"io"
 	"maps"
 	"slices"
@@ -20,7 +19,7 @@ func (o *STSCall) readForm(body io.Reader) (query, string, *Error) {
 	raw, err := io.ReadAll(io.LimitReader(body, MaxSTSBody+1))
 	switch {
 	case err != nil:
-		return nil, "", stsError(transport(err))
+		return nil, "", NewSTSError("ValidationError", "the form of the call could not be read to its end").Cause(transport(err))
 	case len(raw) > MaxSTSBody:
 		return nil, "", NewSTSError("ValidationError", "the form of the call is longer than "+itoa(MaxSTSBody)+" bytes")
 	}
@@ -29,6 +28,11 @@ func (o *STSCall) readForm(body io.Reader) (query, string, *Error) {
 	if len(o.form) > 0 {
 		if len(raw) > 0 {
 			return nil, "", NewSTSError("ValidationError", "the parameters of a call stand in its query or in its body, not in both")
+		}
+		for _, name := range []string{"WebIdentityToken", "Policy"} {
+			if o.form.has(name) {
+				return nil, "", NewSTSError("ValidationError", name+" belongs in the body of the call: a URL is logged on its way")
+			}
 		}
 		return o.form, digest, nil
 	}
@@ -58,7 +62,7 @@ const stsVersion = "2011-06-15"
 const (
 	minDuration = 900   // seconds
 	maxDuration = 43200 // seconds
-	maxWebToken    = 20000 // bytes
+	maxWebToken = 20000 // bytes
 	maxPolicy   = 2048  // characters
 	maxRoleARN  = 2048  // bytes
 )
@@ -137,13 +141,4 @@ func (q *STSRequest) readDuration(form query) *Error {
 	}
 	q.Duration = time.Duration(n) * time.Second
 	return nil
-}
-
-// stsError makes the error of another part an error of the token service.
-func stsError(err error) *Error {
-	var e *Error
-	if !errors.As(err, &e) {
-		return NewSTSError("InternalFailure", "").Cause(err)
-	}
-	return e
 }
