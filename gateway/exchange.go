@@ -38,6 +38,7 @@ type exchange struct {
 	pending audit.Pending // nil until the intent is durable
 	outcome audit.Outcome
 	ended   bool // the outcome was handed to the log
+	isLate  bool // the status went out before the outcome was known; that goes into the body
 }
 
 // serve is the one way in for every request of a connection.
@@ -106,7 +107,11 @@ func (x *exchange) name(op s3api.Op) {
 	r := op.Resource()
 	x.op = op
 	x.event.Action, x.event.Bucket, x.event.Key = op.Action(), r.Bucket, r.Key
-	if l, ok := op.(*s3api.ListObjects); ok {
+	x.event.VersionID = versionOf(op)
+	switch l := op.(type) {
+	case *s3api.ListObjects:
+		x.event.Key = l.Prefix
+	case *s3api.ListObjectVersions:
 		x.event.Key = l.Prefix
 	}
 }
@@ -196,7 +201,11 @@ func (x *exchange) recordRefusal() error {
 // missing must look alike.
 func (x *exchange) accessDenied(reason policy.Reason, doing string) error {
 	x.w.Header().Set("X-Sealgate-Reason", string(reason))
-	return s3api.AccessDenied(fmt.Sprintf("%s may not %s (%s). Request %s", x.caller.ID, doing, reason, x.id))
+	return s3api.AccessDenied(x.denial(reason, doing))
+}
+
+func (x *exchange) denial(reason policy.Reason, doing string) string {
+	return fmt.Sprintf("%s may not %s (%s). Request %s", x.caller.ID, doing, reason, x.id)
 }
 
 // refused is the event of a request that came to no operation.
@@ -247,6 +256,8 @@ func (x *exchange) fail(err error) {
 	x.outcome.Status, x.outcome.S3Error = e.Status, e.Code
 	if x.w.status != 0 {
 		x.outcome.Status = x.w.status
+	}
+	if x.w.status != 0 && !x.isLate {
 		x.abort(err)
 	}
 	if x.outcome.Abort == "" {
@@ -259,6 +270,10 @@ func (x *exchange) fail(err error) {
 	}
 	if !x.body.settle(x.r.Header.Get("Expect")) {
 		x.closeAfter()
+	}
+	if x.isLate {
+		s3api.WriteErrorLate(x.w, x.r, e, x.id)
+		return
 	}
 	s3api.WriteError(x.w, x.r, e, x.id)
 }

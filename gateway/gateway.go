@@ -32,6 +32,9 @@ type Config struct {
 	Audit audit.Recorder
 	// Metrics counts.
 	Metrics *Metrics
+	// Buckets makes and removes buckets on demand. Nil means that the buckets
+	// of the snapshot are all there are.
+	Buckets Buckets
 	// Log takes one line a request. Nil means slog.Default.
 	Log *slog.Logger
 }
@@ -67,6 +70,8 @@ type Gateway struct {
 	snap   atomic.Pointer[Snapshot]
 	limits atomic.Pointer[Limits]
 	pins   pins
+
+	lateAfter time.Duration // as the constant; tests have less patience
 }
 
 // New makes a gateway that refuses everything until Use was called.
@@ -74,7 +79,7 @@ func New(c Config) *Gateway {
 	if c.Log == nil {
 		c.Log = slog.Default()
 	}
-	g := &Gateway{config: c}
+	g := &Gateway{config: c, lateAfter: lateAfter}
 	g.snap.Store(&Snapshot{})
 	g.Limit(c.Limits)
 	return g

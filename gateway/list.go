@@ -25,6 +25,10 @@ type lister struct {
 	bucket string
 	now    time.Time
 
+	// versions is set for a listing of versions, which goes on after marker.
+	versions store.Versioner
+	marker   versionMarker
+
 	// unmanaged counts objects left out because no plaintext has their
 	// stored size (FORMAT.md §10).
 	unmanaged int
@@ -35,6 +39,8 @@ type listed struct {
 	name   string
 	prefix bool
 	object store.Object // Size is the plaintext's
+	latest bool         // the object is its newest version
+	marker bool         // of versions: the object was deleted; it has no size
 }
 
 // entries yields what lies below prefix after the name after, rolled up at
@@ -163,7 +169,7 @@ func (l *lister) rolled(ctx context.Context, dir, prefix, delimiter, after strin
 				if at := strings.Index(e.name[min(len(prefix), len(e.name)):], delimiter); err == nil && at >= 0 {
 					e = listed{name: e.name[:len(prefix)+at+len(delimiter)], prefix: true}
 				}
-				if err == nil && e.name <= last {
+				if err == nil && (e.name < last || e.name == last && e.prefix) { // versions of a key share its name
 					if skipped++; skipped < listPage {
 						continue
 					}
@@ -191,6 +197,9 @@ func behind(prefix, key string) string {
 // pages yields the store's own listing: reserved names left out, stored
 // sizes turned into plaintext sizes.
 func (l *lister) pages(ctx context.Context, o store.ListOptions) iter.Seq2[listed, error] {
+	if l.versions != nil {
+		return l.versionPages(ctx, o)
+	}
 	return func(yield func(listed, error) bool) {
 		for o.Max = listPage; ; {
 			page, err := l.store.List(ctx, o)
@@ -220,7 +229,7 @@ func (l *lister) managed(e listed) (listed, bool) {
 	if (s3api.Resource{Key: e.name}).Reserved() {
 		return e, false
 	}
-	if e.prefix {
+	if e.prefix || e.marker {
 		return e, true
 	}
 	size, ok := envelope.PlainSize(e.object.Size)
@@ -238,7 +247,7 @@ func merged(p store.ListPage) iter.Seq[listed] {
 		for len(objects) > 0 || len(prefixes) > 0 {
 			var e listed
 			if len(prefixes) == 0 || len(objects) > 0 && objects[0].Key < prefixes[0] {
-				e, objects = listed{name: objects[0].Key, object: objects[0]}, objects[1:]
+				e, objects = listed{name: objects[0].Key, object: objects[0], latest: true}, objects[1:]
 			} else {
 				e, prefixes = listed{name: prefixes[0], prefix: true}, prefixes[1:]
 			}

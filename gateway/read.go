@@ -4,6 +4,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -23,7 +24,7 @@ const (
 
 func (x *exchange) getObject(op *s3api.GetObject, g policy.Grant) error {
 	x.event.Range = op.Range.String()
-	rd, err := x.reader(g)
+	rd, err := x.readerAt(g, op.VersionID)
 	if err != nil {
 		return err
 	}
@@ -51,7 +52,7 @@ func (x *exchange) getObject(op *s3api.GetObject, g policy.Grant) error {
 }
 
 func (x *exchange) headObject(op *s3api.HeadObject, g policy.Grant) error {
-	rd, err := x.reader(g)
+	rd, err := x.readerAt(g, op.VersionID)
 	if err != nil {
 		return err
 	}
@@ -87,7 +88,7 @@ func (x *exchange) describe(s *source, w want, override s3api.Headers) (s3api.Ob
 	attr := s.object.Attr()
 	a := s3api.ObjectAnswer{
 		Size: s.object.PlainSize(), Range: s.rng, ETag: s3api.ETag(s.stored.ETag), Modified: s.stored.LastModified,
-		Headers: headersOf(attr), Override: override, Meta: metaOf(attr),
+		Headers: headersOf(attr), Override: override, Meta: metaOf(attr), VersionID: s.stored.VersionID,
 	}
 	if err := w.cond.CheckRead(a.ETag, a.Modified); err != nil {
 		s3api.SetValidators(x.w.Header(), a.ETag, a.Modified) // 304 keeps them
@@ -169,15 +170,23 @@ func (x *exchange) readError(s *source, g policy.Grant, err error) error {
 	if e := asS3(err); e != nil && e.Status == http.StatusRequestedRangeNotSatisfiable && s != nil {
 		x.w.Header().Set("Content-Range", fmt.Sprintf("bytes */%d", s.object.PlainSize()))
 	}
+	return x.missing(g, x.doing(), err)
+}
+
+// missing hides a key or version that is not there from who may not list it.
+func (x *exchange) missing(g policy.Grant, doing string, err error) error {
 	if !isNotFound(err) {
 		return err
 	}
 	q := policy.Query{Verb: policy.VerbList, Bucket: g.Bucket(), Key: g.Key(), Now: x.start}
-	if x.who.Decide(q).Allowed() {
-		return s3api.NoSuchKey(g.Key())
+	if !x.who.Decide(q).Allowed() {
+		x.outcome.Error = "no such key, which the caller may not know"
+		return x.accessDenied(policy.NoGrant, doing)
 	}
-	x.outcome.Error = "no such key, which the caller may not know"
-	return x.accessDenied(policy.NoGrant, x.doing())
+	if e, ok := errors.AsType[*noVersionError](err); ok {
+		return s3api.NoSuchVersion(g.Key(), e.version)
+	}
+	return s3api.NoSuchKey(g.Key())
 }
 
 // detached gives a context for work that goes on when the client is gone.

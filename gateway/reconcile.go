@@ -14,8 +14,10 @@ import (
 
 // reconcile says whether the object of an unfinished write lies at its key.
 // Only an object id from a header that opens decides: that something is there
-// is the store's word. A zero id asks whether the key holds anything at all.
-func reconcile(ctx context.Context, s store.Store, loc envelope.Location, keys envelope.KeyLookup, want envelope.ID) string {
+// is the store's word. A zero id asks whether the key, or the version of it,
+// holds anything at all. A copy has the object id of its source: the digest of
+// its header, not "" then, tells it from what was there before.
+func reconcile(ctx context.Context, s store.Store, loc envelope.Location, keys envelope.KeyLookup, want envelope.ID, header string) string {
 	o, err := s.Head(ctx, loc.Key)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
@@ -29,10 +31,19 @@ func reconcile(ctx context.Context, s store.Store, loc envelope.Location, keys e
 	switch {
 	case err != nil:
 		return audit.ReconciledUnknown
-	case object.ObjectID() != want:
+	case object.ObjectID() != want, header != "" && headerDigest(o.Metadata) != header:
 		return audit.ReconciledAbsent
 	}
 	return audit.ReconciledPresent
+}
+
+// whatBecame is reconcile for a key, or one version of it, of the bucket.
+func (rd reader) whatBecame(ctx context.Context, key, version string, want envelope.ID, header string) string {
+	s, err := versioned(rd.store, version)
+	if err != nil {
+		return audit.ReconciledUnknown
+	}
+	return reconcile(ctx, s, envelope.Location{Bucket: rd.bucket, Key: key}, rd.x.snap.Keys.Lookup, want, header)
 }
 
 // Unfinisher is the part of an audit log that knows what a crash left open.
@@ -50,8 +61,8 @@ func (g *Gateway) Reconcile(ctx context.Context, log Unfinisher) error {
 		id, err := envelope.ParseID(u.Record.Object)
 		deleted := u.Record.Event == "artifact.delete" // it has no object id: gone is gone
 		if b, ok := snap.Buckets[u.Record.Bucket]; ok && snap.Keys != nil && (err == nil || deleted) {
-			loc := envelope.Location{Bucket: u.Record.Bucket, Key: u.Record.Key}
-			result = reconcile(ctx, b.Store, loc, snap.Keys.Lookup, id)
+			rd := reader{x: &exchange{g: g, snap: snap}, bucket: u.Record.Bucket, store: b.Store}
+			result = rd.whatBecame(ctx, u.Record.Key, u.Record.VersionID, id, u.Record.Detail[headerDetail])
 		}
 		if err := log.Reconcile(ctx, u, result); err != nil {
 			return fmt.Errorf("reconciling record %s: %w", u.Receipt, err)

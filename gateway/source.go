@@ -205,8 +205,14 @@ func (rd reader) complete(ctx context.Context, s *source, w want) error {
 	if err != nil {
 		return err
 	}
-	if s.manifest, err = s.object.UseManifest(s.stored.Size, tail); errors.Is(err, io.ErrShortBuffer) {
-		return fmt.Errorf("the store gave %d bytes of a tail of %d: %w", len(tail), n, envelope.ErrAuth)
+	s.manifest, err = s.object.UseManifest(s.stored.Size, tail)
+	return shortTail(err, len(tail), n)
+}
+
+// shortTail makes less of a tail than was asked for a broken object.
+func shortTail(err error, got int, want int64) error {
+	if errors.Is(err, io.ErrShortBuffer) {
+		return fmt.Errorf("the store gave %d bytes of a tail of %d: %w", got, want, envelope.ErrAuth)
 	}
 	return err
 }

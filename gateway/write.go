@@ -28,6 +28,10 @@ func (x *exchange) putObject(op *s3api.PutObject, g policy.Grant) error {
 	if err != nil {
 		return err
 	}
+	tagger, err := x.tagging(rd, g, op.Tags)
+	if err != nil {
+		return err
+	}
 	if needsConditions(op) && !x.snap.Buckets[g.Bucket()].Conditional {
 		return s3api.NotImplemented("conditional PutObject on this bucket")
 	}
@@ -37,7 +41,7 @@ func (x *exchange) putObject(op *s3api.PutObject, g policy.Grant) error {
 	}
 	x.outcome.Keyring, x.outcome.KeyringVersion = key.Ring().String(), key.Version()
 	put := store.PutOptions{Size: sealer.StoredSize(), Metadata: sealer.Metadata(), IfNoneMatch: op.IfNoneMatch}
-	if put.IfMatch, err = rd.currentETag(x.r.Context(), op); err != nil {
+	if put.IfMatch, err = rd.exactETag(x.r.Context(), op.Key, op.IfMatch); err != nil {
 		return x.readError(nil, g, err)
 	}
 	body := op.Body(x.body)
@@ -45,23 +49,26 @@ func (x *exchange) putObject(op *s3api.PutObject, g policy.Grant) error {
 	if err != nil {
 		return x.writeError(rd, g.Key(), sealer.ObjectID(), err)
 	}
+	if err := x.tag(tagger, g.Key(), stored.VersionID, op.Tags); err != nil {
+		return err
+	}
 	return x.stored(g, stored, sealer.ObjectID(), body.Sums())
 }
 
 // needsConditions says whether the store itself must decide.
 func needsConditions(op *s3api.PutObject) bool { return op.IfNoneMatch || op.IfMatch != "" }
 
-// currentETag turns the ETag a client names into the store's own, so that the
-// store decides atomically.
-func (rd reader) currentETag(ctx context.Context, op *s3api.PutObject) (string, error) {
-	if op.IfMatch == "" {
+// exactETag turns the ETag that a client names for a key into the store's own,
+// so that the store decides atomically; "" stays "".
+func (rd reader) exactETag(ctx context.Context, key, sent string) (string, error) {
+	if sent == "" {
 		return "", nil
 	}
-	o, err := rd.store.Head(ctx, op.Key)
+	o, err := rd.store.Head(ctx, key)
 	if err != nil {
 		return "", err
 	}
-	if !op.IfMatches(s3api.ETag(o.ETag)) {
+	if !s3api.IfMatches(sent, s3api.ETag(o.ETag)) {
 		return "", s3api.PreconditionFailed("If-Match")
 	}
 	return o.ETag, nil
@@ -78,6 +85,7 @@ func (x *exchange) stored(g policy.Grant, o store.Object, id envelope.ID, sums s
 	}
 	h := x.w.Header()
 	h.Set("X-Sealgate-Object", id.String())
+	s3api.SetVersion(h, o.VersionID)
 	s3api.SetPutHeaders(h, s3api.ETag(o.ETag), sums.Client)
 	x.w.WriteHeader(http.StatusOK)
 	return nil
@@ -91,26 +99,30 @@ func (x *exchange) writeError(rd reader, key string, id envelope.ID, err error) 
 	}
 	ctx, cancel := x.detached()
 	defer cancel()
-	loc := envelope.Location{Bucket: rd.bucket, Key: key}
-	x.outcome.Detail = map[string]string{"reconciled": reconcile(ctx, rd.store, loc, x.snap.Keys.Lookup, id)}
+	x.outcome.Detail = map[string]string{"reconciled": rd.whatBecame(ctx, key, x.event.VersionID, id, x.event.Detail[headerDetail])}
 	return err
 }
 
-func (x *exchange) deleteObject(_ *s3api.DeleteObject, g policy.Grant) error {
+func (x *exchange) deleteObject(op *s3api.DeleteObject, g policy.Grant) error {
 	rd, err := x.reader(g)
 	if err != nil {
+		return err
+	}
+	if err := rd.checkVersion(op.VersionID); err != nil {
 		return err
 	}
 	if err := x.begin(); err != nil {
 		return err
 	}
-	if err := rd.store.Delete(x.r.Context(), g.Key()); err != nil {
+	gone, err := rd.remove(x.r.Context(), g.Key(), op.VersionID)
+	if err != nil {
 		return x.writeError(rd, g.Key(), envelope.ID{}, err)
 	}
-	x.outcome.Status = http.StatusNoContent
+	x.outcome.Status, x.outcome.VersionID = http.StatusNoContent, gone.VersionID
 	if err := x.end(); err != nil {
 		return x.unrecorded(err)
 	}
+	s3api.SetDeleted(x.w.Header(), gone.VersionID, gone.Marker)
 	x.w.WriteHeader(http.StatusNoContent)
 	return nil
 }
