@@ -14,13 +14,17 @@ import (
 // attrOf gives what is sealed with an object: its headers, the client's own
 // metadata, and the checksum that came ahead of the body.
 func attrOf(op *s3api.PutObject) envelope.Attr {
-	h := op.Headers
+	a := attrFrom(op.Headers, op.Meta)
+	a.Checksum = sealedChecksum(op.Checksum)
+	return a
+}
+
+func attrFrom(h s3api.Headers, meta []s3api.UserMeta) envelope.Attr {
 	a := envelope.Attr{
 		ContentType: h.ContentType, ContentEncoding: h.ContentEncoding, ContentDisposition: h.ContentDisposition,
 		ContentLanguage: h.ContentLanguage, CacheControl: h.CacheControl, Expires: h.Expires,
-		Checksum: sealedChecksum(op.Checksum),
 	}
-	for _, m := range op.Meta {
+	for _, m := range meta {
 		a.User = append(a.User, envelope.UserMeta(m))
 	}
 	return a

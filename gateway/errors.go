@@ -13,6 +13,7 @@ import (
 	"github.com/sealgate/sealgate/gateway/audit"
 	"github.com/sealgate/sealgate/gateway/policy"
 	"github.com/sealgate/sealgate/gateway/s3api"
+	"github.com/sealgate/sealgate/gateway/state"
 	"github.com/sealgate/sealgate/gateway/store"
 	"github.com/sealgate/sealgate/rotation"
 )
@@ -76,6 +77,9 @@ var translations = []struct {
 	{store.ErrUnavailable, said(s3api.ServiceUnavailable, "the storage does not answer; try again")},
 	{envelope.ErrUnavailable, said(s3api.ServiceUnavailable, "the keys are not available; try again")},
 	{envelope.ErrThrottled, said(s3api.ServiceUnavailable, "the keys are not available; try again")},
+	{state.ErrUnavailable, said(s3api.ServiceUnavailable, "the state database is not available; try again")},
+	{state.ErrBusy, said(s3api.ServiceUnavailable, "the state database is not available; try again")},
+	{state.ErrNoSpace, said(s3api.ServiceUnavailable, "the state database is not available; try again")},
 	{rotation.ErrNoKeyring, said(s3api.ServiceUnavailable, "no keyring seals this prefix")},
 	{envelope.ErrLength, cutShort},
 	{store.ErrLength, cutShort},
@@ -86,7 +90,8 @@ var translations = []struct {
 // cutShort answers bytes that ended too early: those of the client's body, or
 // those of the store.
 func cutShort(x *exchange) *s3api.Error {
-	if _, ok := x.op.(*s3api.PutObject); ok {
+	switch x.op.(type) {
+	case *s3api.PutObject, *s3api.UploadPart:
 		return s3api.NewError("IncompleteBody", "")
 	}
 	return s3api.ServiceUnavailable("the storage broke off; try again")

@@ -17,6 +17,7 @@ import (
 	"github.com/sealgate/sealgate/certs"
 	"github.com/sealgate/sealgate/gateway/audit"
 	"github.com/sealgate/sealgate/gateway/policy"
+	"github.com/sealgate/sealgate/gateway/state"
 	"github.com/sealgate/sealgate/gateway/store"
 	"github.com/sealgate/sealgate/rotation"
 )
@@ -32,6 +33,14 @@ type Config struct {
 	Audit audit.Recorder
 	// Metrics counts.
 	Metrics *Metrics
+	// State keeps what is known of multipart uploads. Nil: there are none, and
+	// what needs it is answered 501.
+	State *state.DB
+	// AbandonAfter is how long an upload may rest before it is given up. Zero
+	// means DefaultAbandonAfter.
+	AbandonAfter time.Duration
+	// Self is the gateway's own SPIFFE ID, for what it does by itself.
+	Self string
 	// Buckets makes and removes buckets on demand. Nil means that the buckets
 	// of the snapshot are all there are.
 	Buckets Buckets
@@ -78,6 +87,9 @@ type Gateway struct {
 func New(c Config) *Gateway {
 	if c.Log == nil {
 		c.Log = slog.Default()
+	}
+	if c.AbandonAfter <= 0 {
+		c.AbandonAfter = DefaultAbandonAfter
 	}
 	g := &Gateway{config: c, lateAfter: lateAfter}
 	g.snap.Store(&Snapshot{})

@@ -24,6 +24,7 @@ import (
 	"github.com/sealgate/sealgate/certs/certstest"
 	"github.com/sealgate/sealgate/envelope"
 	"github.com/sealgate/sealgate/gateway/policy"
+	"github.com/sealgate/sealgate/gateway/state"
 	"github.com/sealgate/sealgate/gateway/store/storetest"
 	"github.com/sealgate/sealgate/rotation"
 )
@@ -83,6 +84,8 @@ type worldOptions struct {
 	policy   string        // "" means testPolicy
 	drain    time.Duration // of the shutdown
 	listener net.Listener  // nil means loopback
+	state    *state.DB     // nil: no multipart uploads
+	abandon  time.Duration // of uploads
 }
 
 func newWorld(t testing.TB, o worldOptions) *world {
@@ -95,6 +98,7 @@ func newWorld(t testing.TB, o worldOptions) *world {
 	w.g = New(Config{
 		TLS:    certs.ServerConfig{Source: w.own, Denials: w.denials},
 		Limits: o.limits, Audit: w.rec, Metrics: NewMetrics(w.metrics), Log: slog.New(slog.NewTextHandler(w.log, nil)),
+		State: o.state, AbandonAfter: o.abandon, Self: "spiffe://acme.ai/gateway",
 	})
 	w.use(o.policy)
 	w.serve(o)
