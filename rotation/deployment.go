@@ -48,13 +48,14 @@ func Identify(ctx context.Context, c IdentifyConfig) (envelope.ID, error) {
 }
 
 func identify(ctx context.Context, c IdentifyConfig) (envelope.ID, error) {
-	d, known, err := c.State.Deployment(ctx)
-	if err != nil {
-		return envelope.ID{}, err
-	}
+	// In this order: another replica that starts now writes the database first.
 	marked, _, err := readMarker(ctx, c.Store)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return envelope.ID{}, fmt.Errorf("bucket %s: %w", c.SystemBucket, err)
+	}
+	d, known, err := c.State.Deployment(ctx)
+	if err != nil {
+		return envelope.ID{}, err
 	}
 	switch {
 	case !known && !marked.IsZero():
@@ -62,7 +63,11 @@ func identify(ctx context.Context, c IdentifyConfig) (envelope.ID, error) {
 			ErrDeployment, c.SystemBucket, marked)
 	case !known:
 		id := envelope.NewID()
-		return id, c.State.SetDeployment(ctx, state.Deployment{ID: id.String(), Name: c.Name})
+		err := c.State.SetDeployment(ctx, state.Deployment{ID: id.String(), Name: c.Name})
+		if errors.Is(err, state.ErrConflict) { // another replica was first: its id counts
+			return identify(ctx, c)
+		}
+		return id, err
 	case d.Name != c.Name:
 		return envelope.ID{}, fmt.Errorf("%w: the state database is that of %q, the configuration says %q; a deployment's name never changes",
 			ErrDeployment, d.Name, c.Name)

@@ -20,7 +20,11 @@ import (
 // A scope that exists must have the KEK that it was made with. Scopes that
 // exist and are no longer named stay as they are: objects may need them.
 func (k *Keyrings) Ensure(ctx context.Context, scopes []Scope) error {
-	defer k.c.State.LockRecords()()
+	unlock, err := k.c.State.LockRecords(ctx)
+	if err != nil {
+		return fmt.Errorf("preparing keyrings: %w", err)
+	}
+	defer unlock()
 	if err := k.ensure(ctx, scopes); err != nil {
 		return fmt.Errorf("preparing keyrings: %w", err)
 	}

@@ -38,16 +38,23 @@ type Report struct {
 // own. A call while another runs is ErrRunning, a KEK that cannot rotate
 // ErrNoRotator. After any error the call can be repeated.
 func (k *Keyrings) RotateKEK(ctx context.Context, name string) (Report, error) {
-	end, ok := k.c.State.BeginRotation()
+	end, ok, err := k.c.State.BeginRotation(ctx)
+	if err != nil {
+		return Report{}, fmt.Errorf("rotating KEK %s: %w", name, err)
+	}
 	if !ok {
 		return Report{}, ErrRunning
 	}
 	defer end()
-	defer k.c.State.LockRecords()()
+	unlock, err := k.c.State.LockRecords(ctx)
+	if err != nil {
+		return Report{}, fmt.Errorf("rotating KEK %s: %w", name, err)
+	}
+	defer unlock()
 	r := Report{KEK: name}
 	start := k.c.Now()
 	e := audit.Event{Event: eventRotate, Action: "key-rotate", Detail: map[string]string{"kek": name}}
-	err := k.recorded(ctx, e, func(o *audit.Outcome) error {
+	err = k.recorded(ctx, e, func(o *audit.Outcome) error {
 		err := k.rotateKEK(ctx, &r)
 		o.KEK, o.KEKVersion = name, r.To
 		o.Detail = map[string]string{"from": r.From, "records": strconv.Itoa(r.Records)}

@@ -85,7 +85,7 @@ func TestRotateRefuses(t *testing.T) {
 	_, err = w.RotateKEK(t.Context(), "main")
 	wantErr(t, err, ErrNoRotator)
 
-	end, ok := w.db.BeginRotation()
+	end, ok, err := w.db.BeginRotation(t.Context())
 	if !ok {
 		t.Fatal("a rotation seems to run")
 	}

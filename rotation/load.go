@@ -18,7 +18,11 @@ import (
 // set that lacks keys would refuse some paths for no reason that shows. Keyrings
 // of buckets that are not configured are left out.
 func (k *Keyrings) Load(ctx context.Context) (*Set, error) {
-	defer k.c.State.LockRecords()()
+	unlock, err := k.c.State.LockRecords(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
 	rows, err := k.c.State.ListKeyringVersions(ctx)
 	if err != nil {
 		return nil, err

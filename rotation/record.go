@@ -106,8 +106,25 @@ func (k *Keyrings) restoreRecord(ctx context.Context, s store.Store, v state.Key
 		o.Keyring, o.KeyringVersion, o.KEK, o.KEKVersion = v.Keyring, v.Version, v.KEK, v.KEKVersion
 		k.c.Persist(pointRecordPut)
 		_, err := s.Put(ctx, v.Path, bytes.NewReader(v.Record), store.PutOptions{Size: int64(len(v.Record)), IfNoneMatch: true})
-		return err
+		if err != nil {
+			return err
+		}
+		return k.takeBackIfMoved(ctx, v)
 	})
+}
+
+// takeBackIfMoved deletes the object of a row again if the record was moved to
+// another one meanwhile, as another replica does when this one has lost its
+// lock: it would be an object that nobody knows.
+func (k *Keyrings) takeBackIfMoved(ctx context.Context, v state.KeyringVersion) error {
+	known, err := k.c.State.KnownDigest(ctx, v.Digest)
+	if known || err != nil {
+		return err
+	}
+	if err := k.c.State.AddCandidate(ctx, state.Leftover{Home: v.Home, Path: v.Path, Keyring: v.Keyring, Version: v.Version, Digest: v.Digest}); err != nil {
+		return err
+	}
+	return k.drop(ctx, v.Home, v.Path)
 }
 
 // sweep deletes the record objects that the database noted as abandoned or
@@ -121,6 +138,11 @@ func (k *Keyrings) sweep(ctx context.Context) error {
 	return each(ctx, k.c.Workers, left, func(ctx context.Context, l state.Leftover) error {
 		if k.c.Stores[l.Home] == nil {
 			return nil
+		}
+		if l.Kind == state.Candidate { // whoever may still be writing it must find that it is too late
+			if ok, err := k.c.State.ClaimLeftover(ctx, l.Home, l.Path); !ok || err != nil {
+				return err
+			}
 		}
 		return k.drop(ctx, l.Home, l.Path)
 	})

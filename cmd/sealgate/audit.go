@@ -81,7 +81,7 @@ func (a *app) auditDir(ctx context.Context, args []string) (string, []audit.Regi
 		return "", nil, err
 	}
 	dir := filepath.Join(data, "audit")
-	logs, err := state.ReadLogs(ctx, filepath.Join(data, "state.db"))
+	logs, err := state.ReadLogs(ctx, state.Config{Path: filepath.Join(data, "state.db")})
 	if errors.Is(err, fs.ErrNotExist) {
 		return dir, nil, nil
 	}

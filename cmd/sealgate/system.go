@@ -218,7 +218,7 @@ func (s *system) probe(ctx context.Context, bucket string, st store.Store) (caps
 
 // openAudit opens the log before anything is decided or changed.
 func (s *system) openAudit(ctx context.Context) error {
-	logs, err := s.db.ListLogs(ctx)
+	logs, err := s.db.LogsOf(ctx, s.replica())
 	if err != nil {
 		return fmt.Errorf("reading the registered audit logs: %w", err)
 	}
@@ -240,7 +240,9 @@ func (s *system) openAudit(ctx context.Context) error {
 		return s.audit.Close(end)
 	})
 	r := s.audit.Registration()
-	if err := s.db.RegisterLog(ctx, r.Log, r.Epoch, fmt.Sprintf("%x", []byte(r.PublicKey))); err != nil {
+	if err := s.db.RegisterLog(ctx, state.AuditLog{
+		UUID: r.Log, Epoch: r.Epoch, PublicKey: fmt.Sprintf("%x", []byte(r.PublicKey)), Replica: s.replica(),
+	}); err != nil {
 		return fmt.Errorf("registering the audit log: %w", err)
 	}
 	s.run(func() error { return s.watchAudit(ctx) })

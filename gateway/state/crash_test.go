@@ -7,9 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -32,7 +32,11 @@ func TestMain(m *testing.M) {
 		if err != nil {
 			panic(err)
 		}
-		if err := life(context.Background(), os.Args[1], killAt(n)); err != nil {
+		c := Config{Path: os.Args[1], Persist: killAt(n)}
+		if url, file, ok := strings.Cut(c.Path, " "); ok {
+			c.Postgres = &Postgres{URL: url, Password: passwordIn(file)}
+		}
+		if err := life(context.Background(), c); err != nil {
 			panic(err)
 		}
 	}
@@ -50,8 +54,8 @@ func killAt(n int) func(string) {
 }
 
 // life makes one change of each kind, in an order in which each is visible.
-func life(ctx context.Context, path string, hook func(string)) error {
-	db, err := Open(ctx, Config{Path: path, Persist: hook})
+func life(ctx context.Context, c Config) error {
+	db, err := Open(ctx, c)
 	if err != nil {
 		return err
 	}
@@ -63,12 +67,14 @@ func life(ctx context.Context, path string, hook func(string)) error {
 		func() error { reg, err = db.RegisterInstance(ctx, Instance{ID: "1"}); return err },
 		func() error { return db.SetDeployment(ctx, Deployment{ID: hexOf(1)}) },
 		func() error { return db.SetGeneration(ctx, "local", 1) },
-		func() error { return db.RegisterLog(ctx, "log", 1, "key") },
+		func() error { return db.RegisterLog(ctx, AuditLog{UUID: "log", Epoch: 1, PublicKey: "key"}) },
 		func() error { return db.AddCandidate(ctx, Leftover{Home: v.Home, Path: v.Path, Digest: v.Digest}) },
 		func() error { return db.InsertKeyringVersion(ctx, v) },
 		func() error { return db.AddCandidate(ctx, Leftover{Home: v.Home, Path: r.Path, Digest: r.Digest}) },
 		func() error { return db.ReplaceRecord(ctx, v.Keyring, 1, v.Digest, r) },
 		func() error { return db.ForgetLeftover(ctx, v.Home, v.Path) },
+		func() error { return db.AddCandidate(ctx, Leftover{Home: "raw", Path: "lost"}) },
+		func() error { _, err := db.ClaimLeftover(ctx, "raw", "lost"); return err },
 		func() error { return db.SetState(ctx, v.Keyring, 1, StateActive, StateDecryptOnly) },
 		func() error { return db.CreateUpload(ctx, u) },
 		func() error { return db.OpenUpload(ctx, u.ID, "backend") },
@@ -96,10 +102,16 @@ func life(ctx context.Context, path string, hook func(string)) error {
 	return nil
 }
 
-// facts is all of the database that life can see, as one comparable text.
-func facts(t *testing.T, path string) string {
+func factsAt(t *testing.T, path string) string {
 	t.Helper()
-	db := openAt(t, path)
+	return (&database{Config: Config{Path: path}}).facts(t)
+}
+
+// facts is all of the database that life can see, as one comparable text.
+func (d *database) facts(t *testing.T) string {
+	t.Helper()
+	db := d.open(t)
+	defer db.Close()
 	ctx := t.Context()
 	_, set, err1 := db.Deployment(ctx)
 	gen, err2 := db.Generation(ctx, "local")
@@ -143,92 +155,88 @@ func uploadFacts(t *testing.T, db *DB) string {
 // TestKilledAtEveryStep kills a process before each durable step and after the
 // last one: what is found must be exactly what the steps before it made.
 func TestKilledAtEveryStep(t *testing.T) {
-	t.Parallel()
-	var names []string
-	want := []string{} // want[i]: the facts after i steps
-	whole := filepath.Join(t.TempDir(), "state.db")
-	if err := life(t.Context(), whole, func(p string) { names = append(names, p) }); err != nil {
-		t.Fatal(err)
-	}
-	missing := slices.DeleteFunc(slices.Clone(PersistPoints), func(p string) bool { return slices.Contains(names, p) })
-	if len(missing) > 0 {
-		t.Fatalf("no step passes %v", missing)
-	}
-	for n := 1; n <= len(names); n++ {
-		path := filepath.Join(t.TempDir(), "state.db")
-		if err := child(t, "crash", path, strconv.Itoa(n)).Run(); err == nil {
-			t.Fatalf("step %d of %d (%s) killed nobody", n, len(names), names[n-1])
+	onBoth(t, func(t *testing.T, d *database) {
+		var names []string
+		want := []string{} // want[i]: the facts after i steps
+		whole := *d
+		whole.Persist = func(p string) { names = append(names, p) }
+		must(t, life(t.Context(), whole.Config))
+		missing := slices.DeleteFunc(slices.Clone(PersistPoints), func(p string) bool { return slices.Contains(names, p) })
+		if len(missing) > 0 && !(d.server != nil && slices.Equal(missing, []string{pointCreate})) {
+			t.Fatalf("no step passes %v", missing)
 		}
-		got := facts(t, path)
-		// Opening makes file and schema again; a beat moves only a time.
-		visible := !slices.Contains([]string{pointCreate, pointMigrate, pointInstanceRegister, pointInstanceRelease}, names[n-1])
-		if visible && slices.Contains(want, got) {
-			t.Errorf("at %s: the step before left no trace", names[n-1])
+		for n := 1; n <= len(names); n++ {
+			next, at := d.another(t)
+			if err := child(t, "crash", at, strconv.Itoa(n)).Run(); err == nil {
+				t.Fatalf("step %d of %d (%s) killed nobody", n, len(names), names[n-1])
+			}
+			got := next.facts(t)
+			// Opening makes file and schema again; a beat moves only a time.
+			visible := !slices.Contains([]string{pointCreate, pointMigrate, pointInstanceRegister, pointInstanceRelease}, names[n-1])
+			if visible && slices.Contains(want, got) {
+				t.Errorf("at %s: the step before left no trace", names[n-1])
+			}
+			want = append(want, got)
 		}
-		want = append(want, got)
-	}
-	if got := facts(t, whole); got != "true 1 1 0 3 version "+replacement(1).Path+StateDecryptOnly+replacement(1).Digest+
-		" upload 2aborting0 false 0 0 upload 3aborting0 false 0 0" {
-		t.Errorf("at the end: %s", got)
-	}
+		if got := whole.facts(t); got != "true 1 1 0 3 version "+replacement(1).Path+StateDecryptOnly+replacement(1).Digest+
+			" leftover lostsuperseded upload 2aborting0 false 0 0 upload 3aborting0 false 0 0" {
+			t.Errorf("at the end: %s", got)
+		}
+	})
 }
 
 // A panic below a change, as a test's crash hook makes it, must free the
 // database again.
 func TestAPanicRollsBack(t *testing.T) {
-	t.Parallel()
-	path := filepath.Join(t.TempDir(), "state.db")
-	panicking := false
-	db, err := Open(t.Context(), Config{Path: path, Persist: func(string) {
-		if panicking {
-			panic("crash")
+	onBoth(t, func(t *testing.T, d *database) {
+		panicking := false
+		d.Persist = func(string) {
+			if panicking {
+				panic("crash")
+			}
 		}
-	}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = db.Close() }()
-	panicking = true
-	func() {
-		defer func() { _ = recover() }()
-		_ = db.SetGeneration(t.Context(), "local", 9) // it panics
-	}()
-	panicking = false
-	if n, err := db.Generation(t.Context(), "local"); n != 0 || err != nil {
-		t.Errorf("want nothing stored, got %d, %v", n, err)
-	}
-	if err := db.SetGeneration(t.Context(), "local", 1); err != nil {
-		t.Error(err)
-	}
+		db := d.open(t)
+		panicking = true
+		func() {
+			defer func() { _ = recover() }()
+			_ = db.SetGeneration(t.Context(), "local", 9) // it panics
+		}()
+		panicking = false
+		if n, err := db.Generation(t.Context(), "local"); n != 0 || err != nil {
+			t.Errorf("want nothing stored, got %d, %v", n, err)
+		}
+		must(t, db.SetGeneration(t.Context(), "local", 1))
+	})
 }
 
 // Of many that replace the same record at once exactly one wins, and the rows
 // agree afterwards.
 func TestConcurrentReplaceHasOneWinner(t *testing.T) {
-	t.Parallel()
-	db := open(t)
-	v := version(1)
-	if err := db.InsertKeyringVersion(t.Context(), v); err != nil {
-		t.Fatal(err)
-	}
-	const racers = 16
-	errs := make([]error, racers)
-	var wg sync.WaitGroup
-	for i := range racers {
-		wg.Go(func() { errs[i] = db.ReplaceRecord(t.Context(), v.Keyring, 1, v.Digest, replacement(byte(i))) })
-	}
-	wg.Wait()
-	winner := slices.Index(errs, nil)
-	for i, err := range errs {
-		if i != winner {
-			wantErr(t, err, ErrConflict)
+	onBoth(t, func(t *testing.T, d *database) {
+		db, v := d.open(t), version(1)
+		must(t, insert(t.Context(), db, v))
+		const racers = 16
+		errs := make([]error, racers)
+		for i := range racers {
+			must(t, db.AddCandidate(t.Context(), Leftover{Home: v.Home, Path: replacement(byte(i)).Path}))
 		}
-	}
-	list, err := db.ListKeyringVersions(t.Context())
-	if err != nil || len(list) != 1 || winner < 0 || list[0].Digest != replacement(byte(winner)).Digest {
-		t.Fatalf("winner %d, rows %+v, %v", winner, list, err)
-	}
-	if n := epoch(t, db); n != 2 {
-		t.Errorf("want epoch 2, got %d", n)
-	}
+		var wg sync.WaitGroup
+		for i := range racers {
+			wg.Go(func() { errs[i] = db.ReplaceRecord(t.Context(), v.Keyring, 1, v.Digest, replacement(byte(i))) })
+		}
+		wg.Wait()
+		winner := slices.Index(errs, nil)
+		for i, err := range errs {
+			if i != winner {
+				wantErr(t, err, ErrConflict)
+			}
+		}
+		list, err := db.ListKeyringVersions(t.Context())
+		if err != nil || len(list) != 1 || winner < 0 || list[0].Digest != replacement(byte(winner)).Digest {
+			t.Fatalf("winner %d, rows %+v, %v", winner, list, err)
+		}
+		if n := epoch(t, db); n != 2 {
+			t.Errorf("want epoch 2, got %d", n)
+		}
+	})
 }

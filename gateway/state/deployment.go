@@ -23,11 +23,11 @@ type Deployment struct {
 
 // Deployment returns the deployment, and false if none was set yet.
 func (db *DB) Deployment(ctx context.Context) (Deployment, bool, error) {
-	d, err := scanDeployment(db.r.QueryRowContext(ctx, "SELECT id, name, created FROM deployment"))
-	if errors.Is(err, sql.ErrNoRows) {
-		return Deployment{}, false, nil
+	all, err := list(ctx, db, "reading the deployment", scanDeployment, "SELECT id, name, created FROM deployment")
+	if err != nil || len(all) == 0 {
+		return Deployment{}, false, err
 	}
-	return d, err == nil, wrap("reading the deployment", err)
+	return all[0], true, nil
 }
 
 // SetDeployment stores d once. Storing the same id and name again is no error;
@@ -39,7 +39,7 @@ func (db *DB) SetDeployment(ctx context.Context, d Deployment) error {
 	return db.change(ctx, "storing the deployment", pointDeployment, func(tx *sql.Tx) error {
 		old, err := scanDeployment(tx.QueryRowContext(ctx, "SELECT id, name, created FROM deployment"))
 		if errors.Is(err, sql.ErrNoRows) {
-			_, err = tx.ExecContext(ctx, "INSERT INTO deployment VALUES (1, ?, ?, ?)", d.ID, d.Name, micros(db.cfg.Now()))
+			_, err = tx.ExecContext(ctx, "INSERT INTO deployment (one, id, name, created) VALUES (1, $1, $2, $3)", d.ID, d.Name, micros(db.cfg.Now()))
 			return err
 		}
 		if err == nil && (old.ID != d.ID || old.Name != d.Name) {
@@ -49,7 +49,7 @@ func (db *DB) SetDeployment(ctx context.Context, d Deployment) error {
 	})
 }
 
-func scanDeployment(row *sql.Row) (Deployment, error) {
+func scanDeployment(row scanner) (Deployment, error) {
 	var d Deployment
 	var created int64
 	err := row.Scan(&d.ID, &d.Name, &created)

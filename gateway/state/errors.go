@@ -8,8 +8,8 @@ import (
 	"fmt"
 	"time"
 
-	"modernc.org/sqlite"
-	sqlite3 "modernc.org/sqlite/lib"
+	sqlite3 "modernc.org/sqlite"
+	lib "modernc.org/sqlite/lib"
 )
 
 // Errors that callers branch on. They come wrapped, with what was being done.
@@ -38,6 +38,11 @@ var (
 	// ErrBusy says that another process held the database for longer than the
 	// 5 s that a change waits. Nothing was changed.
 	ErrBusy = errors.New("another process holds the state database")
+	// ErrUnavailable says that PostgreSQL cannot be reached, or does not take
+	// this connection. A change was then made whole or not at all; all but
+	// CreateUpload and AddStaged can be made again to find out. Later calls
+	// connect anew.
+	ErrUnavailable = errors.New("the state database cannot be reached")
 )
 
 // A ReplicaError names the live replica because of which this one may not
@@ -63,37 +68,39 @@ func shortID(id string) string {
 	return id[:min(len(id), 4)]
 }
 
-// wrap adds what was being done to err, and the sentinel that fits the result
-// code of SQLite. It returns nil for nil.
+// wrap adds what was being done to err, and the sentinel that fits what the
+// driver says. It returns nil for nil.
 func wrap(doing string, err error) error {
 	switch s := sentinelOf(err); {
 	case err == nil:
 		return nil
-	case s == nil:
+	case s == nil || errors.Is(err, s):
 		return fmt.Errorf("%s: %w", doing, err)
 	default:
-		return fmt.Errorf("%s: %w (%w)", doing, s, err)
+		return fmt.Errorf("%s: %w (%w)", doing, s, oneLine{err})
 	}
 }
 
-// sentinelOf returns the sentinel for an error of the driver, nil if none fits
-// or err already carries one.
+// sentinelOf returns the sentinel for an error of a driver, nil if none fits.
 func sentinelOf(err error) error {
 	if errors.Is(err, sql.ErrNoRows) {
 		return ErrNotFound
 	}
-	e, ok := errors.AsType[*sqlite.Error](err)
-	if !ok {
-		return nil
+	if e, ok := errors.AsType[*sqlite3.Error](err); ok {
+		return sentinelOfSQLite(e)
 	}
+	return sentinelOfPostgres(err)
+}
+
+func sentinelOfSQLite(e *sqlite3.Error) error {
 	switch e.Code() & 0xff { // the low byte is the class, the rest details it
-	case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
+	case lib.SQLITE_CORRUPT, lib.SQLITE_NOTADB:
 		return ErrCorrupt
-	case sqlite3.SQLITE_FULL:
+	case lib.SQLITE_FULL:
 		return ErrNoSpace
-	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED:
+	case lib.SQLITE_BUSY, lib.SQLITE_LOCKED:
 		return ErrBusy
-	case sqlite3.SQLITE_CONSTRAINT:
+	case lib.SQLITE_CONSTRAINT:
 		return ErrConflict
 	default:
 		return nil

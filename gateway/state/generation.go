@@ -12,12 +12,12 @@ import (
 // Generation returns the last generation of kek's keystore that was seen, 0 if
 // none was.
 func (db *DB) Generation(ctx context.Context, kek string) (uint64, error) {
-	var n uint64
-	err := db.r.QueryRowContext(ctx, "SELECT generation FROM keystore_generations WHERE kek = ?", kek).Scan(&n)
-	if errors.Is(err, sql.ErrNoRows) {
-		return 0, nil
+	all, err := list(ctx, db, "reading the keystore generation of "+kek, scanNumber,
+		"SELECT generation FROM keystore_generations WHERE kek = $1", kek)
+	if err != nil || len(all) == 0 {
+		return 0, err
 	}
-	return n, wrap("reading the keystore generation of "+kek, err)
+	return all[0], nil
 }
 
 // SetGeneration notes a generation. The same one again is no error; a lower one
@@ -26,14 +26,14 @@ func (db *DB) Generation(ctx context.Context, kek string) (uint64, error) {
 func (db *DB) SetGeneration(ctx context.Context, kek string, generation uint64) error {
 	return db.change(ctx, "noting the keystore generation of "+kek, pointGeneration, func(tx *sql.Tx) error {
 		var old uint64
-		err := tx.QueryRowContext(ctx, "SELECT generation FROM keystore_generations WHERE kek = ?", kek).Scan(&old)
+		err := tx.QueryRowContext(ctx, "SELECT generation FROM keystore_generations WHERE kek = $1", kek).Scan(&old)
 		if err != nil && !errors.Is(err, sql.ErrNoRows) {
 			return err
 		}
 		if generation < old {
 			return fmt.Errorf("generation %d: %w (%d)", generation, ErrStale, old)
 		}
-		_, err = tx.ExecContext(ctx, `INSERT INTO keystore_generations VALUES (?, ?)
+		_, err = tx.ExecContext(ctx, `INSERT INTO keystore_generations (kek, generation) VALUES ($1, $2)
 			ON CONFLICT (kek) DO UPDATE SET generation = excluded.generation`, kek, int64(generation))
 		return err
 	})

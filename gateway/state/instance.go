@@ -52,25 +52,38 @@ type Registration struct {
 	in Instance
 }
 
-// RegisterInstance notes this replica as the one that is running. While another
-// one is live it is a *ReplicaError; rows of replicas that are gone are removed.
+// forgetAfter is how long the row of a replica that was killed stays on
+// PostgreSQL. Nothing is decided by it.
+const forgetAfter = 24 * time.Hour
+
+// RegisterInstance notes this replica as running; rows of replicas that are
+// gone are removed. On SQLite there is one: while another is live it is a
+// *ReplicaError.
 func (db *DB) RegisterInstance(ctx context.Context, in Instance) (*Registration, error) {
 	const doing = "opening state"
 	err := db.change(ctx, doing, pointInstanceRegister, func(tx *sql.Tx) error {
-		if err := db.refuseLive(ctx, tx, in); err != nil {
+		gone := db.cfg.Now().Add(-forgetAfter)
+		if !db.on.remote {
+			if err := db.refuseLive(ctx, tx, in); err != nil {
+				return err
+			}
+			gone = time.UnixMicro(1 << 62) // all: there is one
+		}
+		if _, err := tx.ExecContext(ctx, "DELETE FROM instances WHERE seen < $1", micros(gone)); err != nil {
 			return err
 		}
-		if _, err := tx.ExecContext(ctx, "DELETE FROM instances"); err != nil {
-			return err
-		}
-		now := micros(db.cfg.Now())
-		_, err := tx.ExecContext(ctx, "INSERT INTO instances VALUES (?, ?, ?, ?, ?, ?)", in.ID, in.Host, in.Boot, in.PID, now, now)
-		return err
+		return db.insertInstance(ctx, tx, in)
 	})
 	if err != nil {
 		return nil, err
 	}
 	return &Registration{db: db, in: in}, nil
+}
+
+func (db *DB) insertInstance(ctx context.Context, tx *sql.Tx, in Instance) error {
+	_, err := tx.ExecContext(ctx, "INSERT INTO instances (id, host, boot, pid, started, seen) VALUES ($1, $2, $3, $4, $5, $5)",
+		in.ID, in.Host, in.Boot, in.PID, micros(db.cfg.Now()))
+	return err
 }
 
 // refuseLive returns a *ReplicaError for the first row of a live replica.
@@ -102,13 +115,21 @@ func (in Instance) outlives(boot string) bool {
 	return in.Lock != nil && in.Boot != "" && in.Boot == boot
 }
 
-// Beat says that this replica lives. It is a *ReplicaError if another one has
-// taken over since, as happens to a machine that slept: this process must stop.
+// Beat says that this replica lives. ErrTooNew says that a newer binary has
+// changed the tables in a way that this one does not understand; on SQLite it is
+// a *ReplicaError if another replica has taken over since, as happens to a
+// machine that slept. In both cases this process must stop.
 func (r *Registration) Beat(ctx context.Context) error {
 	return r.db.change(ctx, "renewing the replica's registration", pointInstanceBeat, func(tx *sql.Tx) error {
-		err := changed(tx.ExecContext(ctx, "UPDATE instances SET seen = ? WHERE id = ?", micros(r.db.cfg.Now()), r.in.ID))
-		if !errors.Is(err, ErrConflict) {
+		if err := leastReader(ctx, tx); err != nil {
 			return err
+		}
+		err := changed(tx.ExecContext(ctx, "UPDATE instances SET seen = $1 WHERE id = $2", micros(r.db.cfg.Now()), r.in.ID))
+		switch {
+		case !errors.Is(err, ErrConflict):
+			return err
+		case r.db.on.remote: // it was cut off for longer than its row was kept
+			return r.db.insertInstance(ctx, tx, r.in)
 		}
 		return r.usurper(ctx, tx)
 	})
@@ -129,8 +150,9 @@ func (r *Registration) usurper(ctx context.Context, tx *sql.Tx) error {
 }
 
 // Run beats every BeatEvery until ctx ends, then removes the row and returns
-// nil. A beat that another replica's row answers ends it at once with that
-// *ReplicaError; any other error only does when it lasts for LiveFor.
+// nil. ErrTooNew and a *ReplicaError end it at once. Any other error does when
+// it lasts for LiveFor; on PostgreSQL it never does, since objects are read and
+// written without the database.
 func (r *Registration) Run(ctx context.Context) error {
 	tick := time.NewTicker(BeatEvery)
 	defer tick.Stop()
@@ -138,7 +160,7 @@ func (r *Registration) Run(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
-			return r.Release(context.WithoutCancel(ctx))
+			return r.leave(ctx)
 		case <-tick.C:
 		}
 		err := r.Beat(ctx)
@@ -146,16 +168,26 @@ func (r *Registration) Run(ctx context.Context) error {
 		case err == nil:
 			last = time.Now()
 		case ctx.Err() != nil: // the loop's own end cut the beat short
-		case errors.Is(err, ErrReplica), time.Since(last) >= LiveFor:
+		case errors.Is(err, ErrReplica), errors.Is(err, ErrTooNew), !r.db.on.remote && time.Since(last) >= LiveFor:
 			return err
 		}
 	}
 }
 
+// leave is Release at the end of a process, which a database that is gone must
+// not turn into a failure.
+func (r *Registration) leave(ctx context.Context) error {
+	err := r.Release(context.WithoutCancel(ctx))
+	if r.db.on.remote && errors.Is(err, ErrUnavailable) {
+		return nil
+	}
+	return err
+}
+
 // Release removes the row, so that the next start need not wait for LiveFor.
 func (r *Registration) Release(ctx context.Context) error {
 	return r.db.change(ctx, "removing the replica's registration", pointInstanceRelease, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, "DELETE FROM instances WHERE id = ?", r.in.ID)
+		_, err := tx.ExecContext(ctx, "DELETE FROM instances WHERE id = $1", r.in.ID)
 		return err
 	})
 }

@@ -67,9 +67,10 @@ func checkDigest(record []byte, digest string) error {
 	return nil
 }
 
-// InsertKeyringVersion stores a new version, forgets the candidate at its path
-// and raises the epoch. A version, scope, path or digest that exists already,
-// or a second active version, is ErrConflict.
+// InsertKeyringVersion stores a new version, whose object must be a candidate
+// and is one no more, and raises the epoch. A version, scope, path or digest
+// that exists already, a second active version, or an object that is no
+// candidate, is ErrConflict.
 func (db *DB) InsertKeyringVersion(ctx context.Context, v KeyringVersion) error {
 	doing := "storing keyring " + v.Scope
 	if err := v.validate(); err != nil {
@@ -79,7 +80,7 @@ func (db *DB) InsertKeyringVersion(ctx context.Context, v KeyringVersion) error 
 		if err := insertVersion(ctx, tx, v); err != nil {
 			return err
 		}
-		if err := forget(ctx, tx, v.Home, v.Path); err != nil {
+		if err := useCandidate(ctx, tx, v.Home, v.Path); err != nil {
 			return err
 		}
 		return bumpEpoch(ctx, tx)
@@ -90,7 +91,7 @@ func insertVersion(ctx context.Context, tx *sql.Tx, v KeyringVersion) error {
 	activated := sql.NullInt64{Int64: micros(v.Activated), Valid: !v.Activated.IsZero()}
 	_, err := tx.ExecContext(ctx, `INSERT INTO keyring_versions
 		(keyring, version, scope, bucket, prefix, state, kek, kek_version, record, digest, home, path, created, activated)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`,
 		v.Keyring, v.Version, v.Scope, v.Bucket, v.Prefix, v.State, v.KEK, v.KEKVersion, v.Record, v.Digest, v.Home, v.Path,
 		micros(v.Created), activated)
 	return err
@@ -99,30 +100,16 @@ func insertVersion(ctx context.Context, tx *sql.Tx, v KeyringVersion) error {
 // ListKeyringVersions returns every version, ordered by scope and version. Each
 // record is checked against its digest; a difference is ErrCorrupt.
 func (db *DB) ListKeyringVersions(ctx context.Context) ([]KeyringVersion, error) {
-	const doing = "reading keyrings"
-	rows, err := db.r.QueryContext(ctx, `SELECT
+	return list(ctx, db, "reading keyrings", scanVersion, `SELECT
 		keyring, version, scope, bucket, prefix, state, kek, kek_version, record, digest, home, path, created, activated
 		FROM keyring_versions ORDER BY scope, version`)
-	if err != nil {
-		return nil, wrap(doing, err)
-	}
-	defer func() { _ = rows.Close() }() // rows.Err has what matters
-	var list []KeyringVersion
-	for rows.Next() {
-		v, err := scanVersion(rows)
-		if err != nil {
-			return nil, wrap(doing, err)
-		}
-		list = append(list, v)
-	}
-	return list, wrap(doing, rows.Err())
 }
 
-func scanVersion(rows *sql.Rows) (KeyringVersion, error) {
+func scanVersion(row scanner) (KeyringVersion, error) {
 	var v KeyringVersion
 	var created int64
 	var activated sql.NullInt64
-	if err := rows.Scan(&v.Keyring, &v.Version, &v.Scope, &v.Bucket, &v.Prefix, &v.State, &v.KEK, &v.KEKVersion, &v.Record,
+	if err := row.Scan(&v.Keyring, &v.Version, &v.Scope, &v.Bucket, &v.Prefix, &v.State, &v.KEK, &v.KEKVersion, &v.Record,
 		&v.Digest, &v.Home, &v.Path, &created, &activated); err != nil {
 		return v, err
 	}
@@ -140,8 +127,8 @@ func (db *DB) SetState(ctx context.Context, keyring string, version uint32, from
 	doing := fmt.Sprintf("setting keyring %s@%d to %s", keyring, version, to)
 	return db.change(ctx, doing, pointKeyringState, func(tx *sql.Tx) error {
 		activated := sql.NullInt64{Int64: micros(db.cfg.Now()), Valid: to == StateActive}
-		err := changed(tx.ExecContext(ctx, `UPDATE keyring_versions SET state = ?, activated = coalesce(?, activated)
-			WHERE keyring = ? AND version = ? AND state = ?`, to, activated, keyring, version, from))
+		err := changed(tx.ExecContext(ctx, `UPDATE keyring_versions SET state = $1, activated = coalesce($2, activated)
+			WHERE keyring = $3 AND version = $4 AND state = $5`, to, activated, keyring, version, from))
 		if err != nil {
 			return err
 		}
@@ -152,7 +139,6 @@ func (db *DB) SetState(ctx context.Context, keyring string, version uint32, from
 // KnownDigest reports whether a record with this digest is the right one of any
 // version. A record of which this says false must never be used.
 func (db *DB) KnownDigest(ctx context.Context, digest string) (bool, error) {
-	var n int
-	err := db.r.QueryRowContext(ctx, "SELECT count(*) FROM keyring_versions WHERE digest = ?", digest).Scan(&n)
-	return n == 1, wrap("looking up a record's digest", err)
+	known, err := list(ctx, db, "looking up a record's digest", scanText, "SELECT digest FROM keyring_versions WHERE digest = $1", digest)
+	return len(known) == 1, err
 }

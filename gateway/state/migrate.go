@@ -4,11 +4,11 @@ package state
 
 import (
 	"context"
-	"database/sql"
 	"embed"
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 
 	"github.com/pressly/goose/v3"
 )
@@ -21,16 +21,18 @@ var migrationFiles embed.FS
 const readerVersion = 1
 
 // migrate refuses a database that is too new and applies what is missing.
-// Every migration is one transaction.
+// Every migration is one transaction. On PostgreSQL the caller holds the
+// advisory lock of migrations.
 func (db *DB) migrate(ctx context.Context) error {
-	if err := checkReader(ctx, db.w); err != nil {
+	if err := db.on.checkReader(ctx, db.w); err != nil {
 		return err
 	}
 	files, err := fs.Sub(migrationFiles, "migrations")
 	if err != nil {
 		return err
 	}
-	p, err := goose.NewProvider(goose.DialectSQLite3, db.w, files, goose.WithDisableGlobalRegistry(true), goose.WithLogger(goose.NopLogger()))
+	p, err := goose.NewProvider(db.on.goose, db.w, translated{files, db.on.schema},
+		goose.WithDisableGlobalRegistry(true), goose.WithLogger(goose.NopLogger()))
 	if err != nil {
 		return fmt.Errorf("reading migrations: %w", err)
 	}
@@ -45,20 +47,26 @@ func (db *DB) migrate(ctx context.Context) error {
 	if _, err := p.Up(ctx); err != nil {
 		return fmt.Errorf("migrating the schema from %d to %d: %w", have, want, err)
 	}
-	return checkReader(ctx, db.w)
+	return db.on.checkReader(ctx, db.w)
 }
 
 // checkReader returns ErrTooNew if a newer binary raised min_reader above what
-// this one knows. A database without the table is new.
-func checkReader(ctx context.Context, h *sql.DB) error {
-	var tables, least int
-	if err := h.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema WHERE name = 'reader'").Scan(&tables); err != nil {
+// this one knows. A database without any table is new.
+func (d *dialect) checkReader(ctx context.Context, q querier) error {
+	names, err := d.tablesIn(ctx, q)
+	if err != nil {
 		return err
 	}
-	if tables == 0 {
+	if !slices.Contains(names, "reader") {
 		return nil
 	}
-	err := h.QueryRowContext(ctx, "SELECT min_reader FROM reader").Scan(&least)
+	return leastReader(ctx, q)
+}
+
+// leastReader is checkReader on a database that has its tables.
+func leastReader(ctx context.Context, q querier) error {
+	var least int
+	err := q.QueryRowContext(ctx, "SELECT min_reader FROM reader").Scan(&least)
 	if errors.Is(sentinelOf(err), ErrNotFound) {
 		return fmt.Errorf("%w (no reader row)", ErrCorrupt)
 	}

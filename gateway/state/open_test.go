@@ -15,46 +15,41 @@ import (
 )
 
 func TestAnOlderBinaryRefuses(t *testing.T) {
-	t.Parallel()
-	path := filepath.Join(t.TempDir(), "state.db")
-	db := openAt(t, path)
-	if err := db.SetDeployment(t.Context(), Deployment{ID: hexOf(1)}); err != nil {
-		t.Fatal(err)
-	}
-	mustExec(t, db, "UPDATE reader SET min_reader = ?", readerVersion+1)
-	mustExec(t, db, "INSERT INTO goose_db_version (version_id, is_applied) VALUES (99, 1)")
-	if err := db.Close(); err != nil {
-		t.Fatal(err)
-	}
-	_, err := Open(t.Context(), Config{Path: path})
-	wantErr(t, err, ErrTooNew)
+	onBoth(t, func(t *testing.T, d *database) {
+		db := d.open(t)
+		must(t, db.SetDeployment(t.Context(), Deployment{ID: hexOf(1)}))
+		reg, err := db.RegisterInstance(t.Context(), Instance{ID: "1"})
+		must(t, err, reg.Beat(t.Context()))
+		mustExec(t, db, "UPDATE reader SET min_reader = $1", readerVersion+1)
+		mustExec(t, db, "INSERT INTO goose_db_version (version_id, is_applied) VALUES (99, true)")
+		wantErr(t, reg.Beat(t.Context()), ErrTooNew) // one that runs stops
+		must(t, db.Close())
+		_, err = Open(t.Context(), d.Config)
+		wantErr(t, err, ErrTooNew)
+		_, err = ReadLogs(t.Context(), d.Config)
+		wantErr(t, err, ErrTooNew)
+	})
 }
 
 // A newer schema that raises no min_reader may be used by this binary.
 func TestANewerReadableSchemaOpens(t *testing.T) {
-	t.Parallel()
-	path := filepath.Join(t.TempDir(), "state.db")
-	db := openAt(t, path)
-	mustExec(t, db, "ALTER TABLE deployment ADD COLUMN colour TEXT")
-	mustExec(t, db, "INSERT INTO goose_db_version (version_id, is_applied) VALUES (99, 1)")
-	if err := db.Close(); err != nil {
-		t.Fatal(err)
-	}
-	openAt(t, path)
-}
-
-func mustExec(t *testing.T, db *DB, query string, args ...any) {
-	t.Helper()
-	if _, err := db.w.ExecContext(t.Context(), query, args...); err != nil {
-		t.Fatal(err)
-	}
+	onBoth(t, func(t *testing.T, d *database) {
+		db := d.open(t)
+		tables, err := d.dialect().tablesIn(t.Context(), db.r)
+		must(t, err)
+		for _, table := range tables {
+			mustExec(t, db, "ALTER TABLE "+table+" ADD COLUMN colour TEXT")
+		}
+		mustExec(t, db, "INSERT INTO goose_db_version (version_id, is_applied) VALUES (99, true)")
+		must(t, db.Close(), life(t.Context(), d.Config))
+	})
 }
 
 // The guarantees of the package doc are pragmas; a driver that ignores one must
 // be noticed.
 func TestDurabilitySettings(t *testing.T) {
 	t.Parallel()
-	db := open(t)
+	db := openAt(t, filepath.Join(t.TempDir(), "state.db"))
 	for pragma, want := range map[string]string{"journal_mode": "wal", "synchronous": "2", "busy_timeout": "5000", "foreign_keys": "1"} {
 		var got string
 		if err := db.w.QueryRowContext(t.Context(), "PRAGMA "+pragma).Scan(&got); err != nil || got != want {
@@ -106,7 +101,7 @@ func TestForeignFiles(t *testing.T) {
 		"truncated": func(t *testing.T, path string) {
 			t.Helper()
 			db := openAt(t, path)
-			if err := db.InsertKeyringVersion(t.Context(), version(1)); err != nil {
+			if err := insert(t.Context(), db, version(1)); err != nil {
 				t.Fatal(err)
 			}
 			if err := db.Close(); err != nil {
@@ -153,14 +148,13 @@ func read(t *testing.T, path string) []byte {
 
 // A record that changed on disk below SQLite must not reach a caller.
 func TestAChangedRecordIsNoticed(t *testing.T) {
-	t.Parallel()
-	db := open(t)
-	if err := db.InsertKeyringVersion(t.Context(), version(1)); err != nil {
-		t.Fatal(err)
-	}
-	mustExec(t, db, "UPDATE keyring_versions SET record = x'00'")
-	_, err := db.ListKeyringVersions(t.Context())
-	wantErr(t, err, ErrCorrupt)
+	onBoth(t, func(t *testing.T, d *database) {
+		db := d.open(t)
+		must(t, insert(t.Context(), db, version(1)))
+		mustExec(t, db, "UPDATE keyring_versions SET record = $1", []byte{0})
+		_, err := db.ListKeyringVersions(t.Context())
+		wantErr(t, err, ErrCorrupt)
+	})
 }
 
 func TestOpenWithoutAFolder(t *testing.T) {
@@ -178,10 +172,10 @@ func TestDamagedPages(t *testing.T) {
 	t.Parallel()
 	const page = 4096
 	whole := filepath.Join(t.TempDir(), "state.db")
-	if err := life(t.Context(), whole, nil); err != nil {
+	if err := life(t.Context(), Config{Path: whole}); err != nil {
 		t.Fatal(err)
 	}
-	want, good := facts(t, whole), read(t, whole)
+	want, good := factsAt(t, whole), read(t, whole)
 	refused := 0
 	for i := 0; i < len(good); i += page {
 		path := filepath.Join(t.TempDir(), "state.db")
@@ -197,7 +191,7 @@ func TestDamagedPages(t *testing.T) {
 		if err := db.Close(); err != nil {
 			t.Fatal(err)
 		}
-		if got := facts(t, path); got != want {
+		if got := factsAt(t, path); got != want {
 			t.Errorf("page %d: opened with %s", i/page, got)
 		}
 	}

@@ -52,7 +52,7 @@ func (db *DB) AddReceipt(ctx context.Context, r Receipt) error {
 			return err
 		}
 		_, err = tx.ExecContext(ctx, "INSERT INTO receipts (upload, number, etag, serial, staged, sealed, created) VALUES ($1, $2, $3, $4, $5, $6, $7)",
-			rowOf(r.Upload), r.Number, r.ETag, serial, r.Staged, r.Sealed, micros(r.Created))
+			rowOf(r.Upload), r.Number, r.ETag, serial, r.Staged, notNil(r.Sealed), micros(r.Created))
 		return err
 	})
 }
@@ -80,17 +80,14 @@ const receiptColumns = "number, etag, staged, sealed, created, serial"
 // Receipts returns the newest receipt of each part number above after, ordered
 // by number; more says that others follow. An upload without any, or none of
 // this id, gives an empty list.
-func (db *DB) Receipts(ctx context.Context, upload string, after, limit int) (list []Receipt, more bool, err error) {
-	list, _, err = db.queryReceipts(ctx, upload, `AND number > $2 AND serial =
+func (db *DB) Receipts(ctx context.Context, upload string, after, limit int) (page []Receipt, more bool, err error) {
+	stored, err := db.receipts(ctx, "listing parts", upload, `AND number > $2 AND serial =
 		(SELECT max(n.serial) FROM receipts n WHERE n.upload = receipts.upload AND n.number = receipts.number)
 		ORDER BY number LIMIT $3`, after, limit+1)
-	if err != nil {
-		return nil, false, wrap("listing parts", err)
+	for _, r := range stored[:min(len(stored), limit)] {
+		page = append(page, r.Receipt)
 	}
-	if len(list) > limit {
-		return list[:limit], true, nil
-	}
-	return list, false, nil
+	return page, len(stored) > limit, err
 }
 
 // ReceiptsOf yields every receipt of an upload, also those that a later one of
@@ -98,45 +95,43 @@ func (db *DB) Receipts(ctx context.Context, upload string, after, limit int) (li
 // ends it.
 func (db *DB) ReceiptsOf(ctx context.Context, upload string) iter.Seq2[Receipt, error] {
 	return func(yield func(Receipt, error) bool) {
-		number, serial := 0, int64(0)
+		var last stored
 		for {
-			list, last, err := db.queryReceipts(ctx, upload, `AND (number > $2 OR (number = $2 AND serial > $3))
-				ORDER BY number, serial LIMIT $4`, number, serial, page)
+			page, err := db.receipts(ctx, "reading receipts", upload, `AND (number > $2 OR (number = $2 AND serial > $3))
+				ORDER BY number, serial LIMIT $4`, last.Number, last.serial, pageSize)
 			if err != nil {
-				yield(Receipt{}, wrap("reading receipts", err))
+				yield(Receipt{}, err)
 				return
 			}
-			for _, r := range list {
-				if !yield(r, nil) {
+			for _, last = range page {
+				if !yield(last.Receipt, nil) {
 					return
 				}
 			}
-			if len(list) < page {
+			if len(page) < pageSize {
 				return
 			}
-			number, serial = list[len(list)-1].Number, last
 		}
 	}
 }
 
-// queryReceipts returns the receipts of an upload that the end of a SELECT
-// chooses, and the serial of the last one.
-func (db *DB) queryReceipts(ctx context.Context, upload, where string, args ...any) (list []Receipt, last int64, err error) {
-	rows, err := db.r.QueryContext(ctx, "SELECT "+receiptColumns+" FROM receipts WHERE upload = $1 "+where, append([]any{rowOf(upload)}, args...)...)
-	if err != nil {
-		return nil, 0, err
-	}
-	defer func() { _ = rows.Close() }() // rows.Err has what matters
-	for rows.Next() {
-		r := Receipt{Upload: upload}
+// stored is a receipt with its place in the order of arrival.
+type stored struct {
+	Receipt
+	serial int64
+}
+
+// receipts returns the receipts of an upload that the end of a SELECT chooses.
+func (db *DB) receipts(ctx context.Context, doing, upload, where string, args ...any) ([]stored, error) {
+	scan := func(row scanner) (stored, error) {
+		s := stored{Receipt: Receipt{Upload: upload}}
 		var created int64
-		if err := rows.Scan(&r.Number, &r.ETag, &r.Staged, &r.Sealed, &created, &last); err != nil {
-			return nil, 0, err
-		}
-		r.Created = fromMicros(created)
-		list = append(list, r)
+		err := row.Scan(&s.Number, &s.ETag, &s.Staged, &s.Sealed, &created, &s.serial)
+		s.Created = fromMicros(created)
+		return s, err
 	}
-	return list, last, rows.Err()
+	return list(ctx, db, doing, scan, "SELECT number, etag, staged, sealed, created, serial FROM receipts WHERE upload = $1 "+where,
+		append([]any{rowOf(upload)}, args...)...)
 }
 
 func dropReceipts(ctx context.Context, tx *sql.Tx, upload string) error {

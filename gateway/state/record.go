@@ -20,7 +20,8 @@ type Replacement struct {
 }
 
 // ReplaceRecord makes r the record of a version if the one it has now has
-// oldDigest, else it is ErrConflict. In the same transaction the old object
+// oldDigest and r's object is a candidate, else it is ErrConflict. In the same
+// transaction the old object
 // becomes a superseded leftover, the new one is no candidate any more, and the
 // epoch rises: there is no moment at which an object is known to nobody.
 func (db *DB) ReplaceRecord(ctx context.Context, keyring string, version uint32, oldDigest string, r Replacement) error {
@@ -30,7 +31,7 @@ func (db *DB) ReplaceRecord(ctx context.Context, keyring string, version uint32,
 	}
 	return db.change(ctx, doing, pointRecordReplace, func(tx *sql.Tx) error {
 		old := Leftover{Kind: Superseded, Keyring: keyring, Version: version, Digest: oldDigest}
-		row := tx.QueryRowContext(ctx, "SELECT home, path FROM keyring_versions WHERE keyring = ? AND version = ? AND digest = ?",
+		row := tx.QueryRowContext(ctx, "SELECT home, path FROM keyring_versions WHERE keyring = $1 AND version = $2 AND digest = $3",
 			keyring, version, oldDigest)
 		if err := row.Scan(&old.Home, &old.Path); errors.Is(err, sql.ErrNoRows) {
 			return ErrConflict
@@ -40,7 +41,7 @@ func (db *DB) ReplaceRecord(ctx context.Context, keyring string, version uint32,
 		if err := updateRecord(ctx, tx, keyring, version, r); err != nil {
 			return err
 		}
-		if err := forget(ctx, tx, old.Home, r.Path); err != nil {
+		if err := useCandidate(ctx, tx, old.Home, r.Path); err != nil {
 			return err
 		}
 		if err := db.addLeftover(ctx, tx, old); err != nil {
@@ -51,8 +52,8 @@ func (db *DB) ReplaceRecord(ctx context.Context, keyring string, version uint32,
 }
 
 func updateRecord(ctx context.Context, tx *sql.Tx, keyring string, version uint32, r Replacement) error {
-	return changed(tx.ExecContext(ctx, `UPDATE keyring_versions SET kek = ?, kek_version = ?, record = ?, digest = ?, path = ?
-		WHERE keyring = ? AND version = ?`, r.KEK, r.KEKVersion, r.Record, r.Digest, r.Path, keyring, version))
+	return changed(tx.ExecContext(ctx, `UPDATE keyring_versions SET kek = $1, kek_version = $2, record = $3, digest = $4, path = $5
+		WHERE keyring = $6 AND version = $7`, r.KEK, r.KEKVersion, r.Record, r.Digest, r.Path, keyring, version))
 }
 
 // Kinds of leftover.
@@ -84,7 +85,7 @@ func (db *DB) AddCandidate(ctx context.Context, l Leftover) error {
 	l.Kind = Candidate
 	return db.change(ctx, "noting a keyring record to come", pointCandidate, func(tx *sql.Tx) error {
 		var n int
-		row := tx.QueryRowContext(ctx, "SELECT count(*) FROM keyring_versions WHERE home = ? AND path = ?", l.Home, l.Path)
+		row := tx.QueryRowContext(ctx, "SELECT count(*) FROM keyring_versions WHERE home = $1 AND path = $2", l.Home, l.Path)
 		if err := row.Scan(&n); err != nil {
 			return err
 		}
@@ -96,41 +97,51 @@ func (db *DB) AddCandidate(ctx context.Context, l Leftover) error {
 }
 
 func (db *DB) addLeftover(ctx context.Context, tx *sql.Tx, l Leftover) error {
-	_, err := tx.ExecContext(ctx, "INSERT INTO leftovers (home, path, kind, keyring, version, digest, since) VALUES (?, ?, ?, ?, ?, ?, ?)",
+	_, err := tx.ExecContext(ctx, "INSERT INTO leftovers (home, path, kind, keyring, version, digest, since) VALUES ($1, $2, $3, $4, $5, $6, $7)",
 		l.Home, l.Path, l.Kind, l.Keyring, l.Version, l.Digest, micros(db.cfg.Now()))
 	return err
 }
 
 // Leftovers returns the record objects that may be deleted from their buckets.
 func (db *DB) Leftovers(ctx context.Context) ([]Leftover, error) {
-	const doing = "reading leftover keyring records"
-	rows, err := db.r.QueryContext(ctx, "SELECT home, path, kind, keyring, version, digest, since FROM leftovers ORDER BY home, path")
-	if err != nil {
-		return nil, wrap(doing, err)
-	}
-	defer func() { _ = rows.Close() }() // rows.Err has what matters
-	var list []Leftover
-	for rows.Next() {
-		var l Leftover
-		var since int64
-		if err := rows.Scan(&l.Home, &l.Path, &l.Kind, &l.Keyring, &l.Version, &l.Digest, &since); err != nil {
-			return nil, wrap(doing, err)
+	return list(ctx, db, "reading leftover keyring records", scanLeftover,
+		"SELECT home, path, kind, keyring, version, digest, since FROM leftovers ORDER BY home, path")
+}
+
+func scanLeftover(row scanner) (l Leftover, err error) {
+	var since int64
+	err = row.Scan(&l.Home, &l.Path, &l.Kind, &l.Keyring, &l.Version, &l.Digest, &since)
+	l.Since = fromMicros(since)
+	return l, err
+}
+
+// ClaimLeftover is called before a leftover's object is deleted. It makes a
+// candidate a superseded record, so that whoever wrote it finds that it cannot
+// be used any more. False if it is no leftover now.
+func (db *DB) ClaimLeftover(ctx context.Context, home, path string) (ok bool, err error) {
+	err = db.change(ctx, "claiming a leftover keyring record", pointLeftoverClaim, func(tx *sql.Tx) error {
+		err := changed(tx.ExecContext(ctx, "UPDATE leftovers SET kind = 'superseded' WHERE home = $1 AND path = $2", home, path))
+		ok = err == nil
+		if errors.Is(err, ErrConflict) {
+			return nil
 		}
-		l.Since = fromMicros(since)
-		list = append(list, l)
-	}
-	return list, wrap(doing, rows.Err())
+		return err
+	})
+	return ok, err
 }
 
 // ForgetLeftover drops the note of an object that is gone from its bucket.
 // Forgetting what is not noted is no error.
 func (db *DB) ForgetLeftover(ctx context.Context, home, path string) error {
 	return db.change(ctx, "forgetting a leftover keyring record", pointLeftoverForget, func(tx *sql.Tx) error {
-		return forget(ctx, tx, home, path)
+		_, err := tx.ExecContext(ctx, "DELETE FROM leftovers WHERE home = $1 AND path = $2", home, path)
+		return err
 	})
 }
 
-func forget(ctx context.Context, tx *sql.Tx, home, path string) error {
-	_, err := tx.ExecContext(ctx, "DELETE FROM leftovers WHERE home = ? AND path = ?", home, path)
-	return err
+// useCandidate turns a candidate into the record of a version. One that is not
+// there is ErrConflict: another replica took it for a leftover, its object may
+// be gone.
+func useCandidate(ctx context.Context, tx *sql.Tx, home, path string) error {
+	return changed(tx.ExecContext(ctx, "DELETE FROM leftovers WHERE home = $1 AND path = $2 AND kind = 'candidate'", home, path))
 }

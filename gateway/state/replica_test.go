@@ -110,7 +110,7 @@ func TestAnUsurpedReplicaStops(t *testing.T) {
 }
 
 func TestRunBeatsAndReleases(t *testing.T) {
-	db := open(t)
+	db := openAt(t, filepath.Join(t.TempDir(), "state.db"))
 	synctest.Test(t, func(t *testing.T) {
 		db.cfg.Now = time.Now
 		reg, err := db.RegisterInstance(t.Context(), Instance{ID: "1", Host: "gw-1"})

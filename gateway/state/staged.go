@@ -42,21 +42,13 @@ func (db *DB) ForgetStaged(ctx context.Context, bucket, key string) error {
 
 // Staged returns the objects that are staged for an upload, ordered by key.
 func (db *DB) Staged(ctx context.Context, upload string) ([]Staged, error) {
-	const doing = "reading staged parts"
-	rows, err := db.r.QueryContext(ctx, "SELECT bucket, path, since FROM staged WHERE upload = $1 ORDER BY bucket, path", rowOf(upload))
-	if err != nil {
-		return nil, wrap(doing, err)
-	}
-	defer func() { _ = rows.Close() }() // rows.Err has what matters
-	var list []Staged
-	for rows.Next() {
-		var s Staged
-		var since int64
-		if err := rows.Scan(&s.Bucket, &s.Key, &since); err != nil {
-			return nil, wrap(doing, err)
-		}
-		s.Since = fromMicros(since)
-		list = append(list, s)
-	}
-	return list, wrap(doing, rows.Err())
+	return list(ctx, db, "reading staged parts", scanStaged,
+		"SELECT bucket, path, since FROM staged WHERE upload = $1 ORDER BY bucket, path", rowOf(upload))
+}
+
+func scanStaged(row scanner) (s Staged, err error) {
+	var since int64
+	err = row.Scan(&s.Bucket, &s.Key, &since)
+	s.Since = fromMicros(since)
+	return s, err
 }

@@ -5,6 +5,8 @@ package state
 import (
 	"context"
 	"database/sql"
+	"errors"
+	"fmt"
 	"time"
 )
 
@@ -18,6 +20,7 @@ const (
 	pointKeyringState     = "state.keyring.state.commit"
 	pointRecordReplace    = "state.record.replace.commit"
 	pointCandidate        = "state.record.candidate.commit"
+	pointLeftoverClaim    = "state.record.claim.commit"
 	pointLeftoverForget   = "state.record.forget.commit"
 	pointGeneration       = "state.generation.commit"
 	pointInstanceRegister = "state.instance.register.commit"
@@ -40,31 +43,53 @@ const (
 // PersistPoints lists every name that Config.Persist is called with.
 var PersistPoints = []string{
 	pointCreate, pointMigrate, pointDeployment, pointKeyringInsert, pointKeyringState, pointRecordReplace,
-	pointCandidate, pointLeftoverForget, pointGeneration, pointInstanceRegister, pointInstanceBeat,
+	pointCandidate, pointLeftoverClaim, pointLeftoverForget, pointGeneration, pointInstanceRegister, pointInstanceBeat,
 	pointInstanceRelease, pointLogRegister,
 	pointUploadCreate, pointUploadOpen, pointUploadIssue, pointUploadFreeze, pointUploadFinish, pointUploadAbort,
 	pointUploadAbandon, pointUploadForget, pointReceipt, pointStagedAdd, pointStagedForget,
 }
 
 // change runs fn in one transaction and commits it, durably on return. An
-// error, or a panic of fn or of the hook, leaves nothing behind.
+// error, or a panic of fn or of the hook, leaves nothing behind. The
+// transaction sees no other one, as if it ran alone; on PostgreSQL fn runs
+// again if that could not be had, so that all it sets outside it sets anew.
 func (db *DB) change(ctx context.Context, doing, point string, fn func(tx *sql.Tx) error) error {
-	tx, err := db.w.BeginTx(ctx, nil)
-	if err != nil {
-		return wrap(doing, err)
-	}
-	defer func() { _ = tx.Rollback() }() // after a commit it does nothing; before one its error adds nothing
-	if err := fn(tx); err != nil {
-		return wrap(doing, err)
-	}
-	db.cfg.Persist(point)
-	return wrap(doing, tx.Commit())
+	return db.commit(ctx, doing, point, sql.LevelSerializable, fn)
 }
 
-// changeUpload is change for the tables of uploads: the first statement of fn
-// changes the upload's row and so locks it.
+// changeUpload is change for the tables of uploads, where parts of one upload
+// come in by the dozen at once: they wait for each other instead of running
+// again. fn begins with an UPDATE of the upload's row, which locks it: what it
+// reads of the upload after that stays so. Nothing else may be relied on.
 func (db *DB) changeUpload(ctx context.Context, doing, point string, fn func(tx *sql.Tx) error) error {
-	return db.change(ctx, doing, point, fn)
+	return db.commit(ctx, doing, point, sql.LevelReadCommitted, fn)
+}
+
+func (db *DB) commit(ctx context.Context, doing, point string, level sql.IsolationLevel, fn func(tx *sql.Tx) error) error {
+	if !db.on.remote { // the write lock, taken at the begin, is all the isolation there can be
+		level = sql.LevelDefault
+	}
+	return wrap(doing, db.persevere(ctx, func() (undone bool, err error) {
+		tx, err := db.w.BeginTx(ctx, &sql.TxOptions{Isolation: level})
+		if err != nil {
+			return true, err
+		}
+		defer func() { _ = tx.Rollback() }() // after a commit it does nothing; before one its error adds nothing
+		if err := fn(tx); err != nil {
+			return true, err
+		}
+		db.cfg.Persist(point)
+		err = tx.Commit()
+		if err != nil && errors.Is(sentinelOf(err), ErrUnavailable) {
+			return false, fmt.Errorf("the answer to the commit was lost, the change was made or not: %w", err)
+		}
+		return !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded), err
+	}))
+}
+
+// view runs fn, which only reads. It may run again.
+func (db *DB) view(ctx context.Context, doing string, fn func(q querier) error) error {
+	return wrap(doing, db.persevere(ctx, func() (bool, error) { return true, fn(db.r) }))
 }
 
 // changed demands that a statement changed exactly one row.
@@ -87,8 +112,10 @@ func bumpEpoch(ctx context.Context, tx *sql.Tx) error {
 // Epoch returns a number that grows with every change of keyring versions.
 func (db *DB) Epoch(ctx context.Context) (uint64, error) {
 	var n uint64
-	err := db.r.QueryRowContext(ctx, "SELECT value FROM epoch").Scan(&n)
-	return n, wrap("reading the epoch", err)
+	err := db.view(ctx, "reading the epoch", func(q querier) error {
+		return q.QueryRowContext(ctx, "SELECT value FROM epoch").Scan(&n)
+	})
+	return n, err
 }
 
 // micros is how rows hold a time; fromMicros is its inverse.

@@ -4,6 +4,7 @@ package state
 
 import (
 	"fmt"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -31,7 +32,7 @@ func must(t *testing.T, errs ...error) {
 
 func TestUploadFromCreateToForget(t *testing.T) {
 	t.Parallel()
-	db, ctx := open(t), t.Context()
+	db, ctx := openAt(t, filepath.Join(t.TempDir(), "state.db")), t.Context()
 	u := upload(1, "a/b")
 	must(t, db.CreateUpload(ctx, u), db.OpenUpload(ctx, u.ID, "backend-1"), db.OpenUpload(ctx, u.ID, "backend-1"),
 		db.IssuePart(ctx, u.ID, 3), db.IssuePart(ctx, u.ID, 2),

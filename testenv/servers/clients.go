@@ -64,8 +64,25 @@ func installed(tb testing.TB, program, debian string) string {
 	if path, err := exec.LookPath(program); err == nil {
 		return path
 	}
+	withApt(tb, debian, func() error {
+		if _, err := exec.LookPath(program); err == nil {
+			return nil // another process did it while this one waited
+		}
+		return aptInstall(debian)
+	})
+	path, err := exec.LookPath(program)
+	if err != nil {
+		tb.Fatalf("after installing %s: %v", debian, err)
+	}
+	return path
+}
+
+// withApt calls install if this process may install packages, while no other
+// process of tests does.
+func withApt(tb testing.TB, debian string, install func() error) {
+	tb.Helper()
 	if _, err := exec.LookPath("apt-get"); err != nil || os.Geteuid() != 0 {
-		tb.Fatalf("%s is not installed; install it (on Debian: apt-get install %s)", program, debian)
+		tb.Fatalf("%s is not installed; install it (on Debian: apt-get install %s)", debian, debian)
 	}
 	dir, err := cacheDir()
 	if err != nil {
@@ -76,25 +93,18 @@ func installed(tb testing.TB, program, debian string) string {
 		tb.Fatal(err)
 	}
 	defer unlock()
-	path, err := aptInstall(program, debian)
-	if err != nil {
+	if err := install(); err != nil {
 		tb.Fatalf("installing %s: %v", debian, err)
 	}
-	return path
 }
 
 // aptInstall installs a package; only if that fails are the lists refreshed.
-func aptInstall(program, debian string) (string, error) {
-	if path, err := exec.LookPath(program); err == nil {
-		return path, nil // another process did it while this one waited
-	}
+func aptInstall(debian string) error {
 	install := []string{"apt-get", "install", "-y", "--no-install-recommends", debian}
 	if err := command(install...); err != nil {
-		if err := errors.Join(command("apt-get", "update"), command(install...)); err != nil {
-			return "", err
-		}
+		return errors.Join(command("apt-get", "update"), command(install...))
 	}
-	return exec.LookPath(program)
+	return nil
 }
 
 // command runs a command that others may be waiting for, so it has no context.

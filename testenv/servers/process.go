@@ -34,6 +34,11 @@ type process struct {
 // start runs a command with its output in a file. It dies with this process,
 // also when that is killed.
 func start(dir, binary string, env []string, args ...string) (*process, error) {
+	return startAs(nil, dir, binary, env, args...)
+}
+
+// startAs is start as another user; nil is this process's own.
+func startAs(as *syscall.Credential, dir, binary string, env []string, args ...string) (*process, error) {
 	p := &process{
 		cmd:    exec.Command(binary, args...),
 		log:    filepath.Join(dir, "log"),
@@ -45,7 +50,7 @@ func start(dir, binary string, env []string, args ...string) (*process, error) {
 	}
 	p.cmd.Dir, p.cmd.Stdout, p.cmd.Stderr = dir, out, out
 	p.cmd.Env = append(cleanEnv(), append(env, "HOME="+dir)...)
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Credential: as}
 	started := make(chan error)
 	go p.run(started)
 	err = <-started
@@ -83,6 +88,11 @@ func (p *process) terminate() {
 
 // await returns when url answers at all, or the process has exited.
 func (p *process) await(client *http.Client, url string) error {
+	return p.awaitThat(func(ctx context.Context) bool { return answers(ctx, client, url) })
+}
+
+// awaitThat returns when ready says so, or the process has exited.
+func (p *process) awaitThat(ready func(context.Context) bool) error {
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 	defer cancel()
 	for {
@@ -93,7 +103,7 @@ func (p *process) await(client *http.Client, url string) error {
 			return fmt.Errorf("%s does not answer\n%s", p.cmd.Path, p.tail())
 		case <-time.After(20 * time.Millisecond):
 		}
-		if answers(ctx, client, url) {
+		if ready(ctx) {
 			return nil
 		}
 	}
@@ -124,7 +134,7 @@ func (p *process) tail() string {
 // A CA bundle of the machine among them would replace the test's own.
 var steering = []string{
 	"AWS_", "SSL_CERT_", "CURL_CA_", "REQUESTS_CA_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY",
-	"MINIO_", "VGW_", "ROOT_", "RCLONE_", "HOME=",
+	"MINIO_", "VGW_", "ROOT_", "RCLONE_", "PG", "HOME=",
 }
 
 // cleanEnv is the environment without what would steer a server or client.

@@ -58,3 +58,10 @@ CREATE TABLE staged (
 ) STRICT;
 
 CREATE INDEX staged_of ON staged (upload);
+
+-- Whose each audit log is: with several replicas there are several logs, and each replica's
+-- is held against its own registrations.
+CREATE TABLE audit_homes (
+	uuid    TEXT PRIMARY KEY,
+	replica TEXT NOT NULL                 -- HOST:DIRECTORY
+) STRICT;

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package state
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"time"
+)
+
+// How long PostgreSQL is asked again, from the first attempt on.
+const (
+	// patience is for transactions that met another one: as long as SQLite
+	// waits for a writer.
+	patience = busyTimeout
+	// reconnecting is for connections that were lost or refused: enough to go
+	// through a pool of dead ones and for a server to restart.
+	reconnecting = 3 * time.Second
+
+	firstPause = 5 * time.Millisecond
+	maxPause   = 250 * time.Millisecond
+)
+
+// persevere calls try until it succeeds, or fails for a reason that another
+// attempt would not change, or the time is up. undone says that the attempt
+// surely changed nothing: what may have been committed is not tried again. On
+// SQLite it calls try once: waiting happens below it.
+func (db *DB) persevere(ctx context.Context, try func() (undone bool, err error)) error {
+	began := time.Now()
+	for pause := firstPause; ; pause = min(2*pause, maxPause) {
+		undone, err := try()
+		if err == nil || !db.on.remote {
+			return err
+		}
+		if !undone || time.Since(began)+pause > timeFor(err) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(pause/2 + rand.N(pause)): //nolint:gosec // G404: who goes first is no secret
+		}
+	}
+}
+
+// timeFor is how long an error is worth another attempt.
+func timeFor(err error) time.Duration {
+	switch s := sentinelOf(err); {
+	case errors.Is(s, ErrUnavailable):
+		return reconnecting
+	case errors.Is(s, ErrBusy):
+		return patience
+	default:
+		return 0
+	}
+}
