@@ -274,9 +274,14 @@ func (s *system) openGateway(ctx context.Context) error {
 	}
 	s.gateway = gateway.New(gateway.Config{
 		TLS: s.tls, Limits: limitsOf(s.cfg), Audit: s.audit, Metrics: gateway.NewMetrics(s.metrics), Log: s.log,
+		State: s.db, AbandonAfter: s.cfg.Uploads.AbandonAfter, Self: s.cfg.GatewayID().String(),
 	})
 	s.gateway.Use(s.snapshot(keys))
-	return s.gateway.Reconcile(ctx, s.audit)
+	if err := s.gateway.Reconcile(ctx, s.audit); err != nil {
+		return err
+	}
+	s.run(func() error { return s.gateway.Reap(ctx) })
+	return nil
 }
 
 func (s *system) snapshot(keys *rotation.Set) *gateway.Snapshot {

@@ -28,6 +28,7 @@ type Config struct {
 	KEKs        []KEK             `yaml:"keks" as:"named name" reload:"restart" doc:"keys that wrap the keyrings' keys, by name"`
 	Keyrings    []Keyring         `yaml:"keyrings" as:"keyrings" reload:"live" doc:"which KEK protects what; the longest scope wins; absent is one keyring a bucket"`
 	Audit       Audit             `yaml:"audit" reload:"restart" doc:"the audit log, in the data directory"`
+	Uploads     Uploads           `yaml:"uploads" reload:"restart" doc:"multipart uploads that were not completed"`
 	Limits      Limits            `yaml:"limits" reload:"live" doc:"what one listener and one identity may take"`
 	Log         Log               `yaml:"log" reload:"live" doc:"of the process, to stderr; no object data, no secrets"`
 }
@@ -161,6 +162,11 @@ type Audit struct {
 	CommitDeadline time.Duration `yaml:"commit_deadline" as:"duration 1s..1m" doc:"a record that is not on disk by then is answered with 503, and nothing was disclosed"`
 	SegmentSize    int64         `yaml:"segment_size" as:"size 1MiB..4GiB" doc:"a segment is sealed at this size"`
 	SegmentAge     time.Duration `yaml:"segment_age" as:"duration 1m..1d" doc:"or at this age"`
+}
+
+// Uploads says what becomes of multipart uploads.
+type Uploads struct {
+	AbandonAfter time.Duration `yaml:"abandon_after" as:"duration 1s..7d" doc:"one that no client touched for so long is given up; what it left is removed"`
 }
 
 // Limits bound what one listener and one identity may take.

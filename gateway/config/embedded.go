@@ -30,8 +30,9 @@ func base(dataDir string) *Config {
 			MaxClientSVIDLifetime: certs.DefaultMaxLifetime,
 			MaxOverrun:            5 * time.Minute,
 		},
-		Policy: Policy{Source: "file"},
-		Audit:  Audit{CommitDeadline: 2 * time.Second, SegmentSize: 64 << 20, SegmentAge: 15 * time.Minute},
+		Policy:  Policy{Source: "file"},
+		Audit:   Audit{CommitDeadline: 2 * time.Second, SegmentSize: 64 << 20, SegmentAge: 15 * time.Minute},
+		Uploads: Uploads{AbandonAfter: 7 * 24 * time.Hour},
 		Limits: Limits{
 			Connections: 10_000, ConnectionsPerIdentity: 256, RequestsPerIdentity: 512,
 			MinRate: 16 << 10, Drain: time.Minute,

@@ -125,9 +125,10 @@ func TestLoadWhole(t *testing.T) {
 			{Scope: "raw.v2/", KEK: "main"},
 			{Scope: "scratch/", KEK: "main"},
 		},
-		Audit:  config.Audit{CommitDeadline: time.Second, SegmentSize: 128 << 20, SegmentAge: 90 * time.Minute},
-		Limits: config.Limits{Connections: 20_000, ConnectionsPerIdentity: 256, RequestsPerIdentity: 512, MinRate: 32 << 10, Drain: 90 * time.Second},
-		Log:    config.Log{Level: "debug", Format: "text"},
+		Audit:   config.Audit{CommitDeadline: time.Second, SegmentSize: 128 << 20, SegmentAge: 90 * time.Minute},
+		Uploads: config.Uploads{AbandonAfter: 48 * time.Hour},
+		Limits:  config.Limits{Connections: 20_000, ConnectionsPerIdentity: 256, RequestsPerIdentity: 512, MinRate: 32 << 10, Drain: 90 * time.Second},
+		Log:     config.Log{Level: "debug", Format: "text"},
 	}
 	if diff := cmp.Diff(want, c, cmp.Comparer(func(a, b certs.ID) bool { return a == b }), cmp.Comparer(func(a, b certs.TrustDomain) bool { return a == b })); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
