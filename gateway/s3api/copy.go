@@ -31,12 +31,8 @@ func (r *request) readCopySource() (CopySource, *Error) {
 	bad := func(message string) (CopySource, *Error) {
 		return CopySource{}, InvalidArgument(copySource, value, message)
 	}
-	path, rawQuery, versioned := strings.Cut(value, "?")
-	// In a header these two bytes need no escape and have no other meaning.
-	path = strings.NewReplacer(" ", "%20", "#", "%23").Replace(path)
-	if !strings.HasPrefix(path, "/") {
-		path = "/" + path
-	}
+	escaped, rawQuery, versioned := strings.Cut(value, "?")
+	path := copyPath(escaped)
 	if _, err := decode(path); err != nil {
 		return bad("Invalid copy source encoding")
 	}
@@ -60,6 +56,32 @@ func (r *request) readCopySource() (CopySource, *Error) {
 	}
 	s.Conditions, err = r.conditions(copySource + "-")
 	return s, err
+}
+
+// copyPath turns what clients write into a path: with a leading slash or
+// without, the slash before the key raw or escaped, a space raw or as a plus
+// sign. None of these has a second reading, since no bucket's name holds one.
+func copyPath(escaped string) string {
+	escaped = strings.NewReplacer(" ", "%20", "+", "%20", "#", "%23").Replace(escaped)
+	if rest, ok := cutSlash(escaped); ok {
+		escaped = rest
+	}
+	for i := range len(escaped) {
+		if key, ok := cutSlash(escaped[i:]); ok {
+			return "/" + escaped[:i] + "/" + key
+		}
+	}
+	return "/" + escaped
+}
+
+// cutSlash takes a slash, raw or escaped, off the beginning of s.
+func cutSlash(s string) (rest string, ok bool) {
+	for _, slash := range []string{"/", "%2F", "%2f"} {
+		if rest, ok = strings.CutPrefix(s, slash); ok {
+			return rest, true
+		}
+	}
+	return s, false
 }
 
 // Check holds the conditions of a copy against its source: etag is what ETag

@@ -40,7 +40,7 @@ type CompleteMultipartUpload struct {
 	Bucket, Key, UploadID string
 	IfNoneMatch           bool         // If-None-Match: *
 	IfMatch               string       // one entity tag as sent, "" for none
-	Checksum              Checksum     // of the whole object; zero when none was sent
+	Checksum              Checksum     // of the whole object; zero when none was sent, Parts zero when it has no -N
 	ChecksumType          ChecksumType // ChecksumTypeNone when not said
 	ObjectSize            int64        // x-amz-mp-object-size, -1 when not sent
 

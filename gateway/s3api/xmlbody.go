@@ -82,10 +82,7 @@ func decodeXML(data []byte, root string, each func(*xmlReader, string) error) er
 	if err := x.children(each); err != nil {
 		return err
 	}
-	if _, err := x.token(); !errors.Is(err, io.EOF) {
-		return malformedXML()
-	}
-	return nil
+	return x.end()
 }
 
 func malformedXML() *Error { return NewError("MalformedXML", "") }
@@ -153,6 +150,20 @@ func (x *xmlReader) open() (string, error) {
 			}
 			return "", err
 		}
+	}
+}
+
+// end goes past white space to the end of the document.
+func (x *xmlReader) end() error {
+	for {
+		t, err := x.token()
+		if text, ok := t.(xml.CharData); ok && blank(text) {
+			continue
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		return malformedXML()
 	}
 }
 
