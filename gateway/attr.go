@@ -66,10 +66,7 @@ func digestsOf(b *s3api.Body) (envelope.Digests, error) {
 func checksumOf(s *source) s3api.Checksum {
 	c := s.object.Attr().Checksum
 	if c.Algorithm == envelope.ChecksumNone && s.manifest != nil {
-		c = s.manifest.Digests.Client
-		if c.Algorithm == envelope.ChecksumNone {
-			c = envelope.Checksum{Algorithm: envelope.ChecksumCRC64NVME, Sum: s.manifest.Digests.CRC64NVME[:]}
-		}
+		return manifestChecksum(s.manifest)
 	}
 	return wireChecksum(c)
 }

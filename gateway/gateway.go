@@ -80,6 +80,8 @@ type Gateway struct {
 	limits atomic.Pointer[Limits]
 	pins   pins
 
+	manifests manifests
+
 	lateAfter time.Duration // as the constant; tests have less patience
 }
 

@@ -61,7 +61,9 @@ func (w *world) create(c *http.Client, target string, headers ...string) *mpu {
 	return &mpu{w, c, target, doc.UploadID, r.header.Get("X-Sealgate-Object")}
 }
 
-func (m *mpu) query(more string) string { return m.target + "?uploadId=" + url.QueryEscape(m.id) + more }
+func (m *mpu) query(more string) string {
+	return m.target + "?uploadId=" + url.QueryEscape(m.id) + more
+}
 
 func (m *mpu) tryPart(number int, body []byte, headers ...string) reply {
 	m.w.t.Helper()

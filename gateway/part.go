@@ -70,7 +70,7 @@ func (x *exchange) partStored(w writtenPart) error {
 	}
 	h := x.w.Header()
 	h.Set("X-Sealgate-Object", x.event.Object)
-	s3api.SetPutHeaders(h, s3api.ETag(w.etag), w.checksum())
+	s3api.SetPartHeaders(h, s3api.ETag(w.etag), w.checksum())
 	x.w.WriteHeader(http.StatusOK)
 	return nil
 }

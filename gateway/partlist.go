@@ -182,3 +182,12 @@ func manifestChecksum(m *envelope.Manifest) s3api.Checksum {
 	}
 	return out
 }
+
+// partChecksum is the checksum of one part of an object, counted from 1.
+func partChecksum(m *envelope.Manifest, part int) s3api.Checksum {
+	a := m.Digests.Client.Algorithm
+	if a == envelope.ChecksumNone {
+		a = envelope.ChecksumCRC64NVME
+	}
+	return s3api.Checksum{Algorithm: s3api.Algorithm(a), Sum: m.Parts[part-1].Checksum}
+}

@@ -95,10 +95,18 @@ func (x *exchange) describe(s *source, w want, override s3api.Headers) (s3api.Ob
 		return a, err
 	}
 	var err error
-	if a.Off, a.Len, err = s.rng.Resolve(a.Size); err != nil {
+	if a.Off, a.Len, err = s.span(); err != nil {
 		return a, err
 	}
-	if w.checksums {
+	part := s.rng.Part()
+	if part > 0 && s.object.Multipart() {
+		a.PartsCount = len(s.manifest.Parts)
+	}
+	switch {
+	case !w.checksums:
+	case a.PartsCount > 0:
+		a.Checksum = partChecksum(s.manifest, part)
+	default:
 		a.Checksum = checksumOf(s)
 	}
 	return a, nil

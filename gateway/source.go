@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/sealgate/sealgate/envelope"
 	"github.com/sealgate/sealgate/gateway/s3api"
@@ -69,8 +70,12 @@ func (rd reader) head(ctx context.Context, w want) (*source, error) {
 
 // body opens a key with the body positioned for the range. The common case is
 // one call to the store: the stored range of an object from one PUT follows
-// from the plaintext range alone (FORMAT.md §11).
+// from the plaintext range alone (FORMAT.md §11), that of a multipart object
+// from the manifest that was read before.
 func (rd reader) body(ctx context.Context, w want) (*source, error) {
+	if s := rd.remembered(ctx, w); s != nil {
+		return s, nil
+	}
 	guess, ok := guessRange(w.rng)
 	if !ok {
 		return rd.located(ctx, w)
@@ -87,15 +92,11 @@ func (rd reader) body(ctx context.Context, w want) (*source, error) {
 		s.close()
 		return nil, err
 	}
-	if s.object.Multipart() || s.rng != w.rng {
-		s.close()
-		return rd.located(ctx, w)
-	}
 	if err := rd.complete(ctx, s, w); err != nil {
 		s.close()
 		return nil, err
 	}
-	return s, nil
+	return rd.position(ctx, s, w)
 }
 
 // located opens a key when the stored range depends on the object's size or
@@ -105,23 +106,106 @@ func (rd reader) located(ctx context.Context, w want) (*source, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := w.cond.CheckRead(s3api.ETag(s.stored.ETag), s.stored.LastModified); err != nil {
-		return s, err
+	return rd.position(ctx, s, w)
+}
+
+// position gives s the body that its range needs. One that is open already is
+// kept if it begins there: of parts that are whole segments long, it does.
+func (rd reader) position(ctx context.Context, s *source, w want) (*source, error) {
+	if w.cond.CheckRead(s3api.ETag(s.stored.ETag), s.stored.LastModified) != nil {
+		s.close() // describe says so: no byte is wanted
+		return s, nil
 	}
-	off, n, err := s.rng.Resolve(s.object.PlainSize())
-	if err != nil {
+	get, err := s.plan()
+	switch {
+	case err != nil:
+		s.close()
 		return s, err // with the size, which the answer names
+	case get.Len == 0:
+		s.close()
+		s.body = &store.Reader{ReadCloser: io.NopCloser(strings.NewReader(""))}
+		return s, nil
+	case s.body != nil && s.body.Off == get.Off && (s.body.Len >= get.Len && get.Len > 0 || s.body.Len == s.stored.Size-get.Off):
+		return s, nil
 	}
-	get := store.GetOptions{Len: -1, IfMatch: s.stored.ETag}
-	if s.partial() {
-		if get.Off, get.Len, err = s.object.Plan(off, n); err != nil {
-			return s, err
-		}
-	}
+	s.close()
+	get.IfMatch = s.stored.ETag
 	if s.body, err = rd.store.Get(ctx, w.key, get); err != nil {
 		return s, changedMeanwhile(err)
 	}
 	return s, nil
+}
+
+// plan gives the stored bytes that the range needs.
+func (s *source) plan() (store.GetOptions, error) {
+	off, n, err := s.span()
+	if err != nil || !s.partial() {
+		return store.Whole(), err
+	}
+	off, n, err = s.object.Plan(off, n)
+	return store.GetOptions{Off: off, Len: n}, err
+}
+
+// span gives the plaintext bytes that the range asks for.
+func (s *source) span() (off, n int64, err error) {
+	if s.object.Multipart() {
+		return spanOf(s.rng, s.manifest)
+	}
+	return s.rng.Resolve(s.object.PlainSize())
+}
+
+// spanOf resolves a range of a multipart object. Parts are counted as they
+// stand in it, from 1, whatever numbers they were uploaded with (S3.md,
+// "Ranges").
+func spanOf(rng s3api.Range, m *envelope.Manifest) (off, n int64, err error) {
+	part := rng.Part()
+	switch {
+	case part == 0:
+		return rng.Resolve(m.PlainSize)
+	case part > len(m.Parts):
+		return 0, 0, s3api.NewError("InvalidPartNumber", "")
+	}
+	for _, p := range m.Parts[:part-1] {
+		off += p.Size
+	}
+	return off, m.Parts[part-1].Size, nil
+}
+
+// remembered reads a multipart object with one call, as it was when its
+// manifest was read. Nil means that this did not work out, for whatever reason:
+// it is then read as if nothing were known.
+func (rd reader) remembered(ctx context.Context, w want) *source {
+	known := rd.x.g.manifests.guess(placeOf(rd.bucket, w.key))
+	if known == nil {
+		return nil
+	}
+	off, n, err := spanOf(w.rng, known.manifest)
+	if err != nil || n == 0 && w.rng.Partial() {
+		return nil
+	}
+	get := store.Whole()
+	if w.rng.Partial() {
+		get.Off, get.Len = envelope.CipherRange(known.layout, off, n)
+	}
+	body, err := rd.store.Get(ctx, w.key, get)
+	if err != nil {
+		return nil
+	}
+	s := &source{stored: body.Object, body: body}
+	if rd.open(s, w) != nil || s.rng != w.rng || !rd.reuse(s, known.manifest) {
+		s.close()
+		return nil
+	}
+	return s
+}
+
+// reuse takes a manifest for the object of s, if it is of it.
+func (rd reader) reuse(s *source, m *envelope.Manifest) bool {
+	if m == nil || !s.object.Multipart() || s.object.ReuseManifest(s.stored.Size, m) != nil {
+		return false
+	}
+	s.manifest = m
+	return true
 }
 
 // partial says whether less than the whole object is asked for. A part of an
@@ -192,6 +276,10 @@ func (rd reader) complete(ctx context.Context, s *source, w want) error {
 	if !s.object.Multipart() && (!answered || inHeader) {
 		return nil
 	}
+	id := s.object.ManifestKey(s.stored.Size)
+	if rd.reuse(s, rd.x.g.manifests.of(id)) {
+		return nil
+	}
 	off, n, err := s.object.TailRange(s.stored.Size)
 	if err != nil {
 		return err
@@ -205,7 +293,9 @@ func (rd reader) complete(ctx context.Context, s *source, w want) error {
 	if err != nil {
 		return err
 	}
-	s.manifest, err = s.object.UseManifest(s.stored.Size, tail)
+	if s.manifest, err = s.object.UseManifest(s.stored.Size, tail); err == nil && s.object.Multipart() {
+		rd.x.g.manifests.add(id, placeOf(rd.bucket, w.key), s.manifest)
+	}
 	return shortTail(err, len(tail), n)
 }
 

@@ -54,11 +54,16 @@ func SetObjectHeaders(h http.Header, a ObjectAnswer) {
 	if a.PartsCount > 0 {
 		h.Set("X-Amz-Mp-Parts-Count", strconv.Itoa(a.PartsCount))
 	}
-	if a.Partial() {
+	if a.Partial() && a.Len > 0 { // no Content-Range can name an empty part
 		h.Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", a.Off, a.Off+a.Len-1, a.Size))
-		return
 	}
-	SetChecksum(h, a.Checksum)
+	switch {
+	case !a.Partial():
+		SetChecksum(h, a.Checksum)
+	case a.PartsCount > 0: // it is the part's
+		SetChecksum(h, a.Checksum)
+		h.Del("X-Amz-Checksum-Type")
+	}
 }
 
 // SetValidators sets what an answer of 200, 206 and 304 carries alike.
