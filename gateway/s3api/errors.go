@@ -51,6 +51,7 @@ var Codes = map[string]struct {
 	"AuthorizationQueryParametersError": {http.StatusBadRequest, "The signature in the query is malformed."},
 	"BadDigest":                         {http.StatusBadRequest, "The Content-MD5 you specified did not match what we received."},
 	"BadRequest":                        {http.StatusBadRequest, "An error occurred when parsing the HTTP request."},
+	"BucketAlreadyExists":               {http.StatusConflict, "The requested bucket name is not available. The bucket namespace is shared by all users of the system. Please select a different name and try again."},
 	"BucketAlreadyOwnedByYou":           {http.StatusConflict, "Your previous request to create the named bucket succeeded and you already own it."},
 	"BucketNotEmpty":                    {http.StatusConflict, "The bucket you tried to delete is not empty."},
 	"ConditionalRequestConflict":        {http.StatusConflict, "a conflicting operation on this key finished first; try again"},
