@@ -263,10 +263,14 @@ func (s *Signed) readPayload(q query, h header) string {
 	return ""
 }
 
-// readSigTime reads the one form of time that a signature has.
+// readSigTime reads the one form of time that a signature has; the zero time
+// when it is another.
 func readSigTime(text string) (time.Time, bool) {
 	t, err := time.Parse(sigTime, text)
-	return t, err == nil && t.Format(sigTime) == text
+	if err != nil || t.Format(sigTime) != text {
+		return time.Time{}, false
+	}
+	return t, true
 }
 
 // readCredential reads ACCESSKEY/DATE/REGION/SERVICE/aws4_request, and says
