@@ -29,6 +29,7 @@ var floors = map[string]int{
 	"gateway/store":    1,
 	"gateway/state":    1,
 	"gateway/config":   1,
+	"gateway/session":  2,
 	"rotation":         2,
 	"gateway":          3,
 	"gateway/control":  4,

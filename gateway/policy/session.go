@@ -163,26 +163,26 @@ func insertWithin(root *node, cans []*rule, captures map[string]string, scopes [
 				return false
 			}
 			for _, s := range scopes {
-				s.insert(root, r, bound, path.wildBucket())
+				both, ok := s.meet(bound)
+				if !ok || path.wildBucket() && isNamespace(both.segs[0].text) {
+					continue // a wildcard in place of the bucket never reaches a namespace (§4)
+				}
+				s.insert(root, r, both)
 			}
 		}
 	}
 	return true
 }
 
-// insert places what is left of a grant within the scope. wild says that the
-// grant does not name its bucket.
-func (s Scope) insert(root *node, r *rule, path pattern, wild bool) {
-	both, ok := s.meet(path)
-	if r.verbs&s.verbs == 0 || !ok {
+// insert places what is left of a grant on the paths that it shares with the
+// scope.
+func (s Scope) insert(root *node, r *rule, shared pattern) {
+	if r.verbs&s.verbs == 0 {
 		return
-	}
-	if wild && isNamespace(both.segs[0].text) {
-		return // a wildcard in place of the bucket never reaches a namespace (§4)
 	}
 	less := *r
 	less.verbs &= s.verbs
-	root.insert(&less, both)
+	root.insert(&less, shared)
 }
 
 // meet is the pattern of exactly those paths that lie in the scope and in p,
