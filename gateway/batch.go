@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -34,23 +35,27 @@ func (x *exchange) deleteObjects(op *s3api.DeleteObjects, g policy.Grant) error 
 	}
 	x.noted = true // from here on each object is on the record
 	results := make([]s3api.Deletion, len(keys))
+	var unrecorded atomic.Int64
 	var work errgroup.Group
 	work.SetLimit(batchWidth)
 	for i, k := range keys {
 		work.Go(func() error {
-			results[i] = x.deleteOne(rd, k)
+			results[i] = x.deleteOne(rd, k, &unrecorded)
 			return nil
 		})
 	}
 	_ = work.Wait() // each has its own error, in results
+	if unrecorded.Load() == int64(len(keys)) {
+		return s3api.ServiceUnavailable("the audit log is not available; try again")
+	}
 	x.outcome.Status = http.StatusOK
 	s3api.WriteDeleted(x.w, quiet, results)
 	return nil
 }
 
 // deleteOne decides on one object of a batch, records and deletes it.
-func (x *exchange) deleteOne(rd reader, k s3api.KeyVersion) s3api.Deletion {
-	d := deletion{x: x, rd: rd, k: k, event: x.event}
+func (x *exchange) deleteOne(rd reader, k s3api.KeyVersion, unrecorded *atomic.Int64) s3api.Deletion {
+	d := deletion{x: x, rd: rd, k: k, event: x.event, unrecorded: unrecorded}
 	d.event.Event, d.event.Key, d.event.VersionID, d.event.AwaitOutcome = "artifact.delete", k.Key, k.VersionID, true
 	result := s3api.Deletion{Key: k.Key, VersionID: k.VersionID}
 	gone, err := d.run()
@@ -70,6 +75,8 @@ type deletion struct {
 	rd    reader
 	k     s3api.KeyVersion
 	event audit.Event
+
+	unrecorded *atomic.Int64 // objects of the batch of which the log took nothing
 }
 
 func (d *deletion) run() (store.Deleted, error) {
@@ -80,6 +87,7 @@ func (d *deletion) run() (store.Deleted, error) {
 	d.event.Decision = "allow"
 	pending, err := x.g.config.Audit.Begin(x.r.Context(), d.event)
 	if err != nil {
+		d.unrecorded.Add(1)
 		return store.Deleted{}, x.unrecorded(err)
 	}
 	gone, err := d.rd.remove(x.r.Context(), d.k.Key, d.k.VersionID)
@@ -127,6 +135,7 @@ func (d *deletion) refuse(reason policy.Reason, as *s3api.Error) error {
 		as = s3api.AccessDenied(x.denial(reason, "delete "+d.rd.bucket+"/"+d.k.Key))
 	}
 	if _, err := x.g.config.Audit.Deny(x.r.Context(), d.event); err != nil {
+		d.unrecorded.Add(1)
 		return x.unrecorded(err)
 	}
 	return as
