@@ -2,61 +2,27 @@
 
 package main
 
-import (
-	"fmt"
-)
+import "github.com/sealgate/sealgate/cmd/internal/cli"
 
 // fault is one thing wrong in a file, as config and policy report it.
-type fault interface {
-	fmt.Stringer
-	IsError() bool
-}
+type fault = cli.Fault
 
 // faultsOf makes a list of faults out of a package's own.
-func faultsOf[F fault](in []F) []fault {
-	out := make([]fault, 0, len(in))
-	for _, f := range in {
-		out = append(out, f)
-	}
-	return out
-}
+func faultsOf[F fault](in []F) []fault { return cli.FaultsOf(in) }
 
 // printFaults prints one line a fault and then a count; with --json the list.
 func (a *app) printFaults(faults []fault) error {
 	if a.json {
 		return a.printJSON(map[string]any{"items": faults, "next": ""})
 	}
-	errs := 0
-	for _, f := range faults {
-		fmt.Fprintln(a.stderr, f)
-		if f.IsError() {
-			errs++
-		}
-	}
-	if len(faults) > 0 {
-		a.printCount(errs, len(faults)-errs)
-	}
+	cli.PrintFaults(a.stderr, faults, a.consequence)
 	return nil
 }
 
 // printCount ends a list of faults, with what came of them.
-func (a *app) printCount(errs, warnings int) {
-	line := counted(errs, "error")
-	if warnings > 0 {
-		line += ", " + counted(warnings, "warning")
-	}
-	if errs > 0 {
-		line += a.consequence
-	}
-	fmt.Fprintln(a.stderr, line)
-}
+func (a *app) printCount(errs, warnings int) { cli.PrintCount(a.stderr, errs, warnings, a.consequence) }
 
-func counted(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
-}
+func counted(n int, what string) string { return cli.Counted(n, what) }
 
 // unusable reports a file that has errors.
 func (a *app) unusable(faults []fault) error {

@@ -12,6 +12,7 @@ import (
 	"syscall"
 
 	"github.com/sealgate/sealgate/certs"
+	"github.com/sealgate/sealgate/cmd/internal/cli"
 	"github.com/sealgate/sealgate/gateway"
 	"github.com/sealgate/sealgate/gateway/audit"
 	"github.com/sealgate/sealgate/gateway/control"
@@ -71,7 +72,7 @@ func listenTCP(name, address string) (net.Listener, error) {
 	}
 	if errors.Is(err, syscall.EADDRINUSE) {
 		owner := ""
-		if pid, what := portOwner(address); pid != 0 {
+		if pid, what := cli.PortOwner(address); pid != 0 {
 			owner = fmt.Sprintf(" by pid %d (%s)", pid, what)
 		}
 		return nil, fail(exitFailed, fmt.Errorf("listening for %s on %s: address in use%s", name, address, owner), "stop it or set listeners."+name+".address")

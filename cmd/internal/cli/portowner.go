@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+package cli
 
 import (
 	"bufio"
@@ -12,9 +12,9 @@ import (
 	"strings"
 )
 
-// portOwner finds who listens on a TCP port of this machine, as far as this
+// PortOwner finds who listens on a TCP port of this machine, as far as this
 // user may see: its process id and name, 0 if unknown.
-func portOwner(address string) (pid int, name string) {
+func PortOwner(address string) (pid int, name string) {
 	_, port, err := net.SplitHostPort(address)
 	if err != nil {
 		return 0, ""

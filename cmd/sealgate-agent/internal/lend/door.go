@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package lend
+
+import (
+	"context"
+	"crypto/subtle"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sealgate/sealgate/gateway/s3api"
+)
+
+// Path is where the door answers.
+const Path = "/creds"
+
+// DoorConfig shapes a door.
+type DoorConfig struct {
+	// Session gets a session from the gateway. Required.
+	Session func(context.Context, Narrowing) (Session, error)
+	// Token is what a caller must show. Required.
+	Token s3api.Secret
+	// Log gets one line for each refusal. Required.
+	Log *slog.Logger
+	// Refused, if not nil, is told of each refusal. It must not block.
+	Refused func(status int, path, reason, message string)
+}
+
+// Door gives sessions to whoever has the token.
+type Door struct {
+	conf DoorConfig
+	host string // HOST:PORT of the listener
+	port string
+
+	served, refused atomic.Int64
+
+	mu   sync.Mutex
+	lent map[Narrowing]*lent
+}
+
+// lent is a session that is handed out again for a while.
+type lent struct {
+	mu   sync.Mutex // held while the gateway is asked
+	s    Session
+	made time.Time
+}
+
+// fresh is how long a session is given to others who ask, while half of its
+// life is left: a job that starts a hundred workers asks the gateway once.
+const fresh = 5 * time.Minute
+
+// maxLent bounds how many narrowings are remembered.
+const maxLent = 64
+
+// NewDoor gives a door for l, which must be on the loopback.
+func NewDoor(c DoorConfig, l net.Listener) (*Door, error) {
+	tcp, ok := l.Addr().(*net.TCPAddr)
+	if !ok || !tcp.IP.IsLoopback() {
+		return nil, errors.New(l.Addr().String() + " can be reached from other machines; listen on 127.0.0.1")
+	}
+	return &Door{conf: c, host: tcp.String(), port: strconv.Itoa(tcp.Port), lent: map[Narrowing]*lent{}}, nil
+}
+
+// Served counts the sessions that were given out, and the refusals.
+func (d *Door) Served() (served, refused int64) { return d.served.Load(), d.refused.Load() }
+
+// Serve answers until ctx ends.
+func (d *Door) Serve(ctx context.Context, l net.Listener) error {
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	s := &http.Server{
+		Handler: d, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
+		Protocols: protocols, DisableGeneralOptionsHandler: true, ErrorLog: slog.NewLogLogger(d.conf.Log.Handler(), slog.LevelDebug),
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- s.Serve(l) }()
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+		_ = s.Close() // answers are small; whoever waits asks again
+		<-ended
+		return nil
+	}
+}
+
+// ServeHTTP answers as the endpoint for container credentials of AWS does.
+func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	n, status, reason, why := d.admit(r)
+	if reason == "" {
+		s, err := d.session(r.Context(), n)
+		if err == nil {
+			d.served.Add(1)
+			writeJSON(w, http.StatusOK, map[string]any{
+				"AccessKeyId": s.AccessKey, "SecretAccessKey": string(s.Secret), "Token": string(s.Token),
+				"Expiration": s.Expires.UTC().Format(time.RFC3339),
+			})
+			return
+		}
+		status, reason, why = failure(err)
+	}
+	d.refuse(w, r, status, reason, why)
+}
+
+// admit holds a request against what the door demands.
+func (d *Door) admit(r *http.Request) (n Narrowing, status int, reason, why string) {
+	refuse := func(status int, reason, why string) (Narrowing, int, string, string) {
+		return Narrowing{}, status, reason, why
+	}
+	token := []byte(r.Header.Get("Authorization"))
+	q := r.URL.Query()
+	n = Narrowing{Role: q.Get("role"), Scope: q.Get("scope")}
+	for name := range q {
+		if name != "role" && name != "scope" || len(q[name]) != 1 {
+			return refuse(http.StatusBadRequest, "query", "write "+Path+", with role=NAME and scope=BUCKET/PREFIX/ at most")
+		}
+	}
+	switch {
+	case r.URL.IsAbs() || !d.own(r.Host):
+		return refuse(http.StatusForbidden, "unknown_host", "the Host of the request is not this agent's; name it by its address, http://"+d.host+Path)
+	case subtle.ConstantTimeCompare(token, []byte(d.conf.Token)) != 1:
+		return refuse(http.StatusForbidden, "token", "the Authorization header is not the token of this agent; point AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE at its token file")
+	case r.URL.Path != Path:
+		return refuse(http.StatusNotFound, "path", "credentials are at http://"+d.host+Path)
+	case r.Method != http.MethodGet:
+		return refuse(http.StatusMethodNotAllowed, "method", "GET alone is answered")
+	}
+	if err := n.Check(); err != nil {
+		return refuse(http.StatusBadRequest, "query", err.Error())
+	}
+	return n, 0, "", ""
+}
+
+// own says whether a Host is the door's.
+func (d *Door) own(host string) bool {
+	return host == d.host || host == "localhost:"+d.port || host == "127.0.0.1:"+d.port || host == "[::1]:"+d.port
+}
+
+// failure names why there is no session.
+func failure(err error) (status int, reason, why string) {
+	if e, ok := errors.AsType[*Error](err); ok {
+		if e.Status >= http.StatusInternalServerError || e.Status == http.StatusNotImplemented {
+			return http.StatusServiceUnavailable, "gateway_refused", e.Error()
+		}
+		return http.StatusForbidden, "gateway_refused", e.Error()
+	}
+	return http.StatusServiceUnavailable, "gateway_unreachable", "asking the gateway for a session: " + err.Error()
+}
+
+func (d *Door) refuse(w http.ResponseWriter, r *http.Request, status int, reason, why string) {
+	d.refused.Add(1)
+	path := r.URL.Path[:min(len(r.URL.Path), 256)]
+	d.conf.Log.LogAttrs(r.Context(), slog.LevelWarn, "credentials refused", slog.String("method", r.Method), slog.String("path", path),
+		slog.Int("status", status), slog.String("reason", reason), slog.String("error", why))
+	if d.conf.Refused != nil {
+		d.conf.Refused(status, path, reason, why)
+	}
+	if status == http.StatusServiceUnavailable {
+		w.Header().Set("Retry-After", "5")
+	}
+	writeJSON(w, status, map[string]any{"code": reason, "message": why})
+}
+
+func writeJSON(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(v) // a caller that has gone asks again
+}
+
+// session gives one that is fresh, and asks the gateway once for all who wait.
+func (d *Door) session(ctx context.Context, n Narrowing) (Session, error) {
+	e := d.entry(n)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	now := time.Now()
+	if now.Sub(e.made) < fresh && e.s.Expires.Sub(now) > e.s.Expires.Sub(e.made)/2 {
+		return e.s, nil
+	}
+	s, err := d.conf.Session(ctx, n)
+	if err != nil {
+		return Session{}, err
+	}
+	e.s, e.made = s, now
+	return s, nil
+}
+
+func (d *Door) entry(n Narrowing) *lent {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	e := d.lent[n]
+	if e == nil {
+		if len(d.lent) >= maxLent {
+			clear(d.lent)
+		}
+		e = &lent{}
+		d.lent[n] = e
+	}
+	return e
+}
