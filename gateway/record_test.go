@@ -14,17 +14,25 @@ import (
 
 func TestNothingWithoutAnIntent(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, worldOptions{})
+	w := newUploads(t, worldOptions{})
 	c := w.client("/writer")
 	w.put(c, "/data/a/k", []byte("x"))
+	m := w.create(c, "/data/a/parts")
+	part := m.part(1, []byte("x"))
 	calls := w.store.Calls(storetest.Any)
 	w.rec.fail(recorderFault{begin: audit.ErrClosed})
 	for _, row := range s3api.Operations() {
-		method, target, ok := exampleOf(row.Op)
+		e, ok := exampleOf(row.Op, m, part)
 		if !ok {
 			continue
 		}
-		r := w.do(c, method, target, []byte(bodyOf(method)))
+		r := w.try(c, e)
+		if row.Name == "DeleteObjects" { // each key has an intent of its own
+			if !strings.Contains(string(r.body), "<Code>ServiceUnavailable</Code>") || strings.Contains(string(r.body), "<Deleted>") {
+				t.Errorf("%s without a log: got %d %s", row.Name, r.status, r.body)
+			}
+			continue
+		}
 		if r.status != http.StatusServiceUnavailable || r.header.Get("Retry-After") == "" || r.header.Get("X-Sealgate-Audit") != "" || strings.Contains(string(r.body), "audit is") {
 			t.Errorf("%s without a log: got %d %v", row.Name, r.status, r.header)
 		}
@@ -47,21 +55,26 @@ func bodyOf(method string) string {
 // TestIntentComesBeforeTheStore looks at the order, not only at failures.
 func TestIntentComesBeforeTheStore(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, worldOptions{})
+	w := newUploads(t, worldOptions{})
 	c := w.client("/writer")
 	w.put(c, "/data/a/k", []byte("x"))
 	before := 0
 	w.rec.mu.Lock()
-	w.rec.onBegin = func() { before = w.store.Calls(storetest.Any) }
+	w.rec.onBegin = func() {
+		if before < 0 { // a copy has two intents: the first one counts
+			before = w.store.Calls(storetest.Any)
+		}
+	}
 	w.rec.mu.Unlock()
 	for _, row := range s3api.Operations() {
-		method, target, ok := exampleOf(row.Op)
+		m := w.create(c, "/data/a/parts")
+		e, ok := exampleOf(row.Op, m, m.part(1, []byte("x")))
 		if !ok {
 			continue
 		}
 		calls := w.store.Calls(storetest.Any)
 		before = -1
-		w.do(c, method, target, []byte(bodyOf(method)))
+		w.try(c, e)
 		if before != calls {
 			t.Errorf("%s: the store had been called %d times when the intent was written, want %d", row.Name, before, calls)
 		}
@@ -75,7 +88,7 @@ func TestRefusalNeedsItsRecord(t *testing.T) {
 	stranger, writer := w.client("/stranger"), w.client("/writer")
 	w.rec.fail(recorderFault{deny: audit.ErrClosed})
 	w.do(stranger, http.MethodGet, "/data/k", nil).want(t, http.StatusServiceUnavailable, "ServiceUnavailable")
-	w.do(writer, http.MethodGet, "/data?acl", nil).want(t, http.StatusServiceUnavailable, "ServiceUnavailable")
+	w.do(writer, http.MethodGet, "/data?website", nil).want(t, http.StatusServiceUnavailable, "ServiceUnavailable")
 	w.rec.fail(recorderFault{})
 	w.rec.tooMany = true
 	r := w.do(stranger, http.MethodGet, "/data/k", nil)
@@ -126,7 +139,7 @@ func TestMalformedRequestsAreRecordedByName(t *testing.T) {
 		status               int
 		code                 string
 	}{
-		{"unsupported", http.MethodGet, "/data/k?acl", nil, 501, "NotImplemented"},
+		{"unsupported", http.MethodGet, "/data/k?torrent", nil, 501, "NotImplemented"},
 		{"dot segment", http.MethodGet, "/data/a/%2e%2e/k", nil, 400, "InvalidURI"},
 		{"no method", "BREW", "/data/k", nil, 405, "MethodNotAllowed"},
 		{"foreign token", http.MethodGet, "/data?list-type=2&continuation-token=AAAA", nil, 400, "InvalidArgument"},

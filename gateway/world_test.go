@@ -40,7 +40,7 @@ identities:
 roles:
   writer:
     who: [writer]
-    can: [{do: [read, list, write, delete], paths: ["data/**", "plain/**", "ghost/**"]}]
+    can: [{do: [read, list, write, delete, tag], paths: ["data/**", "plain/**", "ghost/**"]}]
   reader:
     who: [reader]
     can: [{do: [read], paths: ["data/**"]}]
