@@ -19,7 +19,16 @@ import (
 var codes = map[string]error{
 	"NoSuchKey":                      store.ErrNotFound,
 	"NoSuchVersion":                  store.ErrNotFound,
+	"NoSuchUpload":                   store.ErrNoUpload,
+	"InvalidPart":                    store.ErrPart,
+	"InvalidPartOrder":               store.ErrPart,
+	"EntityTooSmall":                 store.ErrPart,
+	"InvalidTag":                     store.ErrOptions,
 	"PreconditionFailed":             store.ErrPrecondition,
+	"BucketAlreadyOwnedByYou":        store.ErrPrecondition,
+	"BucketAlreadyExists":            store.ErrPrecondition,
+	"BucketNotEmpty":                 store.ErrPrecondition,
+	"InvalidBucketName":              store.ErrKey,
 	"InvalidRange":                   store.ErrRange,
 	"EntityTooLarge":                 store.ErrTooLarge,
 	"KeyTooLongError":                store.ErrKey,
@@ -92,7 +101,9 @@ func classify(ctx context.Context, err error) error {
 	if ok && (resp.StatusCode != 0 || codes[resp.Code] != nil) {
 		return fmt.Errorf("%w (status %d, %.60q)", kindOf(resp), resp.StatusCode, resp.Code)
 	}
-	for _, kind := range []error{errRefused, store.ErrUnavailable, store.ErrKey, store.ErrOptions, store.ErrNotFound, store.ErrRange} {
+	for _, kind := range []error{
+		errRefused, store.ErrUnavailable, store.ErrKey, store.ErrOptions, store.ErrNotFound, store.ErrRange, store.ErrNoUpload,
+	} {
 		if errors.Is(err, kind) {
 			return err
 		}
@@ -107,7 +118,9 @@ func kindOf(resp minio.ErrorResponse) error {
 	if kind := statuses[resp.StatusCode]; kind != nil {
 		return kind
 	}
-	if resp.StatusCode >= 500 {
+	// An answer of success that holds an error, or nothing that can be read,
+	// leaves open what was done.
+	if resp.StatusCode >= 500 || resp.StatusCode < 300 {
 		return store.ErrUnavailable
 	}
 	return errRefused
@@ -126,15 +139,21 @@ const (
 // retry calls f until it gets an answer, with a context that ends after the
 // timeout for all tries together.
 func (s *Store) retry(ctx context.Context, what, key string, f func(context.Context) error) error {
-	if err := errors.Join(checkKey(key), ctx.Err()); err != nil {
-		return fmt.Errorf("%s %q: %w", what, key, err)
+	err := errors.Join(checkKey(key), ctx.Err())
+	if err == nil {
+		err = within(ctx, s.c.Timeout, f)
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, s.c.Timeout, errSlow)
-	defer cancel()
-	if err := retry(ctx, f); err != nil {
+	if err != nil {
 		return fmt.Errorf("%s %q: %w", what, key, err)
 	}
 	return nil
+}
+
+// within is retry with an end.
+func within(ctx context.Context, limit time.Duration, f func(context.Context) error) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, errSlow)
+	defer cancel()
+	return retry(ctx, f)
 }
 
 // final is an error after which a call must not be made again.

@@ -17,21 +17,27 @@ import (
 
 // Get implements store.Store.
 func (s *Store) Get(ctx context.Context, key string, o store.GetOptions) (*store.Reader, error) {
-	r, err := s.get(ctx, key, o)
+	return s.GetVersion(ctx, key, "", o)
+}
+
+// GetVersion implements store.Versioner.
+func (s *Store) GetVersion(ctx context.Context, key, version string, o store.GetOptions) (*store.Reader, error) {
+	r, err := s.get(ctx, key, version, o)
 	if err != nil {
 		return nil, fmt.Errorf("reading %q: %w", key, err)
 	}
 	return r, nil
 }
 
-func (s *Store) get(ctx context.Context, key string, o store.GetOptions) (_ *store.Reader, err error) {
-	if err := errors.Join(checkKey(key), ctx.Err()); err != nil {
+func (s *Store) get(ctx context.Context, key, version string, o store.GetOptions) (_ *store.Reader, err error) {
+	if err := errors.Join(checkKey(key), checkVersion(version), ctx.Err()); err != nil {
 		return nil, err
 	}
 	opts, err := getOptions(o)
 	if err != nil {
 		return nil, err
 	}
+	opts.VersionID = version
 	within, cancel := context.WithCancelCause(ctx)
 	defer func() {
 		if err != nil {
@@ -44,9 +50,12 @@ func (s *Store) get(ctx context.Context, key string, o store.GetOptions) (_ *sto
 	err = retry(within, func(ctx context.Context) error {
 		body, info, header, err := s.core.GetObject(ctx, s.c.Bucket, key, opts)
 		if err != nil {
-			return err
+			return ofVersion(err, version)
 		}
-		if r, err = newReader(key, o, info, header); err != nil {
+		if r, err = newReader(key, o, info, header); err == nil {
+			err = sameVersion(&r.Object, version)
+		}
+		if err != nil {
 			return errors.Join(err, body.Close())
 		}
 		r.ReadCloser = &download{ctx: within, cancel: cancel, body: body, left: r.Len, pace: newPace(s.c.StallTimeout, cancel)}

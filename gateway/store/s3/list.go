@@ -6,9 +6,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/xml"
-	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -16,17 +14,13 @@ import (
 	"strings"
 	"time"
 
-	"github.com/minio/minio-go/v7"
-	"github.com/minio/minio-go/v7/pkg/credentials"
-	"github.com/minio/minio-go/v7/pkg/signer"
-
 	"github.com/sealgate/sealgate/gateway/store"
 )
 
 // List implements store.Store.
 //
-// The request is made here and only signed by the client library, whose own
-// listing takes no context.
+// The request is made here, since the client library's own listing takes no
+// context.
 func (s *Store) List(ctx context.Context, o store.ListOptions) (store.ListPage, error) {
 	if err := ctx.Err(); err != nil {
 		return store.ListPage{}, fmt.Errorf("listing %q: %w", o.Prefix, err)
@@ -145,26 +139,6 @@ type listing struct {
 }
 
 func (s *Store) listOnce(ctx context.Context, o store.ListOptions, token string) (*listing, error) {
-	req, err := s.listRequest(ctx, o, token)
-	if err != nil {
-		return nil, err
-	}
-	resp, err := s.http.Do(req)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = resp.Body.Close() }() // only read from
-	if resp.StatusCode != http.StatusOK {
-		return nil, readError(resp)
-	}
-	answer := new(listing)
-	if err := xml.NewDecoder(resp.Body).Decode(answer); err != nil {
-		return nil, fmt.Errorf("decoding a listing: %w", err)
-	}
-	return answer, nil
-}
-
-func (s *Store) listRequest(ctx context.Context, o store.ListOptions, token string) (*http.Request, error) {
 	q := url.Values{
 		"list-type": {"2"}, "encoding-type": {"url"}, "prefix": {o.Prefix},
 		"max-keys": {strconv.Itoa(min(o.Max, store.MaxList))},
@@ -178,19 +152,8 @@ func (s *Store) listRequest(ctx context.Context, o store.ListOptions, token stri
 	if token != "" {
 		q.Set("continuation-token", token)
 	}
-	u := *s.endpoint
-	u.Path = "/" + s.c.Bucket + "/"
-	u.RawQuery = strings.ReplaceAll(q.Encode(), "+", "%20") // as the signature spells it
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
-	if err != nil {
-		return nil, err
-	}
-	v, err := s.creds.GetWithContext(&credentials.CredContext{Client: s.http})
-	if err != nil {
-		return nil, err
-	}
-	req.Header.Set("X-Amz-Content-Sha256", emptySHA256)
-	return signer.SignV4(*req, v.AccessKeyID, v.SecretAccessKey, v.SessionToken, s.c.Region), nil
+	answer := new(listing)
+	return answer, s.ask(ctx, call{method: http.MethodGet, query: q}, answer)
 }
 
 // speakable returns a start that every server takes, at after or just before
@@ -209,21 +172,6 @@ func speakable(after string) string {
 		start += len(seg) + 1
 	}
 	return after
-}
-
-// emptySHA256 is the SHA-256 of no bytes: the body of every listing request.
-const emptySHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
-
-// readError decodes the answer to a request that was refused.
-func readError(resp *http.Response) error {
-	var e minio.ErrorResponse
-	if err := xml.NewDecoder(resp.Body).Decode(&e); err != nil && !errors.Is(err, io.EOF) {
-		e = minio.ErrorResponse{} // not S3 that answers: the status has to do
-	}
-	if e.StatusCode = resp.StatusCode; e.Code == "" && e.StatusCode == http.StatusNotFound {
-		e.Code = "NoSuchBucket" // a listing has no key that could be absent
-	}
-	return e
 }
 
 // names is the answer held against the question: names that were not asked for

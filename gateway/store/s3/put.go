@@ -28,17 +28,14 @@ func (s *Store) put(ctx context.Context, key string, body io.Reader, o store.Put
 	if err := errors.Join(checkKey(key), o.Check(), ctx.Err()); err != nil {
 		return store.Object{}, err
 	}
-	exact := store.NewExact(body, o.Size)
-	if o.Size == 0 {
-		// No request body will be sent, but there must be none either.
-		_, _ = exact.Read(make([]byte, 1)) // Err and Complete tell
-	}
-	info, err := s.send(ctx, key, exact, o)
-	if bad := exact.Err(); bad != nil {
-		return store.Object{}, fmt.Errorf("reading the body: %w", bad)
-	}
+	exact := exactly(body, o.Size)
+	var info minio.UploadInfo
+	err := s.send(ctx, exact, func(ctx context.Context, body io.Reader) (err error) {
+		info, err = s.core.Client.PutObject(ctx, s.c.Bucket, key, body, o.Size, putOptions(o))
+		return err
+	})
 	if err != nil {
-		return store.Object{}, conditional(err, o)
+		return store.Object{}, conditional(err, o.IfMatch)
 	}
 	if info.ETag == "" || !exact.Complete() {
 		return store.Object{}, wrongAnswer("success before the whole body, or without an ETag")
@@ -49,27 +46,45 @@ func (s *Store) put(ctx context.Context, key string, body io.Reader, o store.Put
 	}, nil
 }
 
-// send makes the request, again while its body has not begun.
-func (s *Store) send(ctx context.Context, key string, body *store.Exact, o store.PutOptions) (info minio.UploadInfo, err error) {
-	if err := body.Err(); err != nil {
-		return info, err
+// exactly returns the reader of a body of size bytes.
+func exactly(body io.Reader, size int64) *store.Exact {
+	exact := store.NewExact(body, size)
+	if size == 0 {
+		// No request body will be sent, but there must be none either.
+		_, _ = exact.Read(make([]byte, 1)) // Err and Complete tell
 	}
+	return exact
+}
+
+// send makes the request that f sends a body with, again while the body has not
+// begun. The body's own errors come before those of the backend.
+func (s *Store) send(ctx context.Context, body *store.Exact, f func(context.Context, io.Reader) error) error {
+	err := body.Err()
+	if err == nil {
+		err = s.sendOn(ctx, body, f)
+	}
+	if bad := body.Err(); bad != nil {
+		return fmt.Errorf("reading the body: %w", bad)
+	}
+	return err
+}
+
+func (s *Store) sendOn(ctx context.Context, body *store.Exact, f func(context.Context, io.Reader) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	err = retry(ctx, func(ctx context.Context) error {
+	return retry(ctx, func(ctx context.Context) error {
 		up := &upload{body: body, pace: newPace(s.c.StallTimeout, cancel)}
-		info, err = s.core.Client.PutObject(ctx, s.c.Bucket, key, up, o.Size, putOptions(o))
+		err := f(ctx, up)
 		if begun := up.end(); begun && err != nil {
 			return final{err}
 		}
 		return err
 	})
-	return info, err
 }
 
 // conditional makes "there is nothing to match" a condition that does not hold.
-func conditional(err error, o store.PutOptions) error {
-	if o.IfMatch != "" && errors.Is(err, store.ErrNotFound) {
+func conditional(err error, match string) error {
+	if match != "" && errors.Is(err, store.ErrNotFound) {
 		return fmt.Errorf("no object to match: %w", store.ErrPrecondition)
 	}
 	return err
@@ -83,13 +98,17 @@ func putOptions(o store.PutOptions) minio.PutObjectOptions {
 	if o.Metadata != "" {
 		opts.UserMetadata = map[string]string{metadataName: o.Metadata}
 	}
-	if o.IfNoneMatch {
+	setConditions(&opts, o.IfNoneMatch, o.IfMatch)
+	return opts
+}
+
+func setConditions(opts *minio.PutObjectOptions, noneMatch bool, match string) { //nolint:revive // both are conditions, not modes
+	if noneMatch {
 		opts.SetMatchETagExcept("*")
 	}
-	if o.IfMatch != "" {
-		opts.SetMatchETag(o.IfMatch)
+	if match != "" {
+		opts.SetMatchETag(match)
 	}
-	return opts
 }
 
 // errEnded is what the transport gets that still reads when its try is over.

@@ -3,6 +3,7 @@
 package s3
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -60,16 +61,24 @@ type Config struct {
 	// one second for every 8 KiB; 0 is 30 s. The time that the other side of
 	// the gateway takes is not counted.
 	StallTimeout time.Duration
+	// LongTimeout bounds the wait for the answer to what is work for the
+	// backend: a copy, the completion of an upload; 0 is 1 h.
+	LongTimeout time.Duration
+	// CopyLimit is the largest object in bytes that one request copies; larger
+	// ones are copied in parts of at most this size. 0 is 5 GiB, the limit of S3.
+	CopyLimit int64
 }
 
 const (
 	defaultRegion  = "us-east-1"
 	defaultTimeout = 30 * time.Second
+	defaultLong    = time.Hour
 	metadataName   = "sg1"
 	contentType    = "application/octet-stream"
 )
 
-// Store is one bucket at one endpoint. It implements store.Store.
+// Store is one bucket at one endpoint. It implements store.Store and all that is
+// optional.
 type Store struct {
 	core     *minio.Core
 	creds    *credentials.Credentials
@@ -78,12 +87,20 @@ type Store struct {
 	c        Config
 }
 
-var _ store.Store = (*Store)(nil)
+var (
+	_ store.Multiparter = (*Store)(nil)
+	_ store.Copier      = (*Store)(nil)
+	_ store.Tagger      = (*Store)(nil)
+	_ store.Versioner   = (*Store)(nil)
+)
 
 // Open checks the configuration and returns the store. It does not connect:
 // store.Probe does.
 func Open(c Config) (*Store, error) {
 	s, err := open(c)
+	if err == nil && c.Bucket == "" {
+		err = errors.New("a bucket is needed")
+	}
 	if err != nil {
 		return nil, fmt.Errorf("opening S3 store %s: %w", c.Endpoint, err)
 	}
@@ -95,18 +112,11 @@ func open(c Config) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	if c.Bucket == "" {
-		return nil, errors.New("a bucket is needed")
-	}
-	if c.Region == "" {
-		c.Region = defaultRegion
-	}
-	if c.Timeout == 0 {
-		c.Timeout = defaultTimeout
-	}
-	if c.StallTimeout == 0 {
-		c.StallTimeout = defaultTimeout
-	}
+	c.Region = cmp.Or(c.Region, defaultRegion)
+	c.Timeout = cmp.Or(c.Timeout, defaultTimeout)
+	c.StallTimeout = cmp.Or(c.StallTimeout, defaultTimeout)
+	c.LongTimeout = cmp.Or(c.LongTimeout, defaultLong)
+	c.CopyLimit = cmp.Or(c.CopyLimit, store.MaxPart)
 	transport, err := newTransport(c)
 	if err != nil {
 		return nil, err
@@ -165,26 +175,12 @@ func possible(prefix string) bool {
 
 // Head implements store.Store.
 func (s *Store) Head(ctx context.Context, key string) (store.Object, error) {
-	var obj store.Object
-	err := s.retry(ctx, "reading", key, func(ctx context.Context) error {
-		info, err := s.core.StatObject(ctx, s.c.Bucket, key, minio.StatObjectOptions{})
-		if err != nil {
-			return err
-		}
-		obj, err = describe(key, info)
-		return err
-	})
-	return obj, err
+	return s.HeadVersion(ctx, key, "")
 }
 
 // Delete implements store.Store.
 func (s *Store) Delete(ctx context.Context, key string) error {
-	err := s.retry(ctx, "deleting", key, func(ctx context.Context) error {
-		return s.core.RemoveObject(ctx, s.c.Bucket, key, minio.RemoveObjectOptions{})
-	})
-	if errors.Is(err, store.ErrNotFound) {
-		return nil // some backends tell
-	}
+	_, err := s.DeleteVersion(ctx, key, "")
 	return err
 }
 

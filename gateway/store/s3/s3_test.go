@@ -5,6 +5,7 @@ package s3_test
 import (
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/sealgate/sealgate/gateway/store"
@@ -16,17 +17,38 @@ import (
 // open opens a new bucket of the server.
 func open(tb testing.TB, server *servers.Server) *s3.Store {
 	tb.Helper()
-	s, err := s3.Open(s3.Config{
+	return openWith(tb, server, func(*s3.Config) {})
+}
+
+// buckets are those of the stores that were opened.
+var buckets sync.Map
+
+func openWith(tb testing.TB, server *servers.Server, change func(*s3.Config)) *s3.Store {
+	tb.Helper()
+	c := s3.Config{
 		Endpoint: server.Endpoint,
 		Region:   server.Region,
 		Bucket:   server.NewBucket(tb),
 		Read:     s3.Credentials{AccessKey: server.AccessKey, SecretKey: server.SecretKey}.Static(),
 		CAFile:   server.CAFile,
-	})
+	}
+	change(&c)
+	s, err := s3.Open(c)
 	if err != nil {
 		tb.Fatal(err)
 	}
+	buckets.Store(store.Store(s), c.Bucket)
+	tb.Cleanup(func() { buckets.Delete(store.Store(s)) })
 	return s
+}
+
+// enableVersions makes the bucket of a store keep versions.
+func enableVersions(tb testing.TB, server *servers.Server, s store.Store) {
+	tb.Helper()
+	bucket, _ := buckets.Load(s)
+	if err := server.Client(tb).EnableVersioning(tb.Context(), bucket.(string)); err != nil {
+		tb.Fatal(err)
+	}
 }
 
 // everyRefuses: keys that the adapter refuses on behalf of all servers.
@@ -60,26 +82,88 @@ func versitygwRefuses(key string, others []string) bool {
 // than in that of keys; where a page ends near it, what follows is lost.
 func minioConfuses(key string) bool { return strings.HasSuffix(key, "/") }
 
-func TestConformance(t *testing.T) {
-	t.Parallel()
-	minio := storetest.Harness{Refuses: minioRefuses, Hides: minioHides, Confuses: minioConfuses}
-	for _, tt := range []struct {
-		name    string
-		server  func(testing.TB) *servers.Server
-		harness storetest.Harness
-	}{
+// backend is a server and what is to be expected of it.
+type backend struct {
+	name    string
+	server  func(testing.TB) *servers.Server
+	harness storetest.Harness
+}
+
+var (
+	minio = storetest.Harness{
+		Refuses: minioRefuses, Hides: minioHides, Confuses: minioConfuses, MinPart: 5 << 20, ASCIITags: true,
+		RefusesUpload: func(key string) bool { return strings.HasSuffix(key, "/") },
+	}
+	backends = []backend{
 		{"MinIO", servers.MinIO, minio},
 		{"MinIOTLS", servers.MinIOTLS, minio},
-		{"Versitygw", servers.Versitygw, storetest.Harness{Refuses: versitygwRefuses}},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
+		{"Versitygw", servers.Versitygw, storetest.Harness{
+			Refuses: versitygwRefuses, MinPart: 5 << 20, Pretends: true, LateKeys: true, KeepsNoVersions: true,
+			ASCIITags: true, TagBytes: 3000, TagsFolders: true,
+		}},
+	}
+)
+
+// plain are the servers once each: TLS is another way to send a body.
+var plain = slices.DeleteFunc(slices.Clone(backends), func(b backend) bool { return b.name == "MinIOTLS" })
+
+// each runs a suite on every backend.
+func each(t *testing.T, backends []backend, run func(*testing.T, storetest.Harness)) {
+	t.Helper()
+	for _, b := range backends {
+		t.Run(b.name, func(t *testing.T) {
 			t.Parallel()
-			server := tt.server(t)
-			tt.harness.Open = func(tb testing.TB) store.Store {
+			server := b.server(t)
+			b.harness.Open = func(tb testing.TB) store.Store {
 				tb.Helper()
 				return open(tb, server)
 			}
-			storetest.Run(t, tt.harness)
+			b.harness.Enable = func(tb testing.TB, s store.Store) {
+				tb.Helper()
+				enableVersions(tb, server, s)
+			}
+			run(t, b.harness)
 		})
 	}
+}
+
+func TestConformance(t *testing.T) {
+	t.Parallel()
+	each(t, backends, storetest.Run)
+}
+
+func TestMultipart(t *testing.T) {
+	t.Parallel()
+	each(t, backends, storetest.RunMultipart)
+}
+
+func TestCopy(t *testing.T) {
+	t.Parallel()
+	each(t, plain, storetest.RunCopy)
+}
+
+// The same when what is larger than 5 MiB is copied in parts.
+func TestCopyInParts(t *testing.T) {
+	t.Parallel()
+	for _, b := range plain {
+		t.Run(b.name, func(t *testing.T) {
+			t.Parallel()
+			server := b.server(t)
+			b.harness.Open = func(tb testing.TB) store.Store {
+				tb.Helper()
+				return openWith(tb, server, func(c *s3.Config) { c.CopyLimit = 5 << 20 })
+			}
+			storetest.RunCopy(t, b.harness)
+		})
+	}
+}
+
+func TestTags(t *testing.T) {
+	t.Parallel()
+	each(t, plain, storetest.RunTags)
+}
+
+func TestVersions(t *testing.T) {
+	t.Parallel()
+	each(t, plain, storetest.RunVersions)
 }

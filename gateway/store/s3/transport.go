@@ -3,6 +3,7 @@
 package s3
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
@@ -10,6 +11,8 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strings"
+	"sync"
 	"time"
 )
 
@@ -29,7 +32,7 @@ func newTransport(c Config) (http.RoundTripper, error) {
 		return nil, err
 	}
 	dialer := &net.Dialer{Timeout: min(5*time.Second, c.Timeout), KeepAlive: 30 * time.Second}
-	return boundedTransport{&http.Transport{
+	quick := &http.Transport{
 		Proxy:                  nil, // never one from the environment
 		DialContext:            dialer.DialContext,
 		TLSHandshakeTimeout:    5 * time.Second,
@@ -44,7 +47,10 @@ func newTransport(c Config) (http.RoundTripper, error) {
 		DisableCompression:     true,
 		WriteBufferSize:        64 << 10,
 		ReadBufferSize:         64 << 10,
-	}}, nil
+	}
+	patient := quick.Clone()
+	patient.ResponseHeaderTimeout = c.LongTimeout
+	return boundedTransport{quick, patient}, nil
 }
 
 // readRoots reads the authorities of a PEM file; nil are those of the system.
@@ -71,19 +77,36 @@ func newHTTPClient(transport http.RoundTripper) *http.Client {
 // boundedTransport ends every answer that is not an object after
 // maxAnswerBytes, since the client library reads errors and lists to their end,
 // and makes an error of every redirect before any client can follow it.
-type boundedTransport struct{ inner http.RoundTripper }
+type boundedTransport struct {
+	quick   http.RoundTripper
+	patient http.RoundTripper // for calls whose answer is work for the backend
+}
 
 // RoundTrip implements http.RoundTripper. It adds the announcement of a body
 // after the signing: a backend that refuses, is busy, or has closed an idle
 // connection says so before a byte of a body is used up.
 func (t boundedTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	trip, watched := r.Context().Value(tripKey{}).(*trip)
 	if r.Body != nil && r.Body != http.NoBody {
 		r = r.Clone(r.Context())
 		r.Header.Set("Expect", "100-continue")
+		if watched {
+			r.Body = beginning{r.Body, trip}
+		}
 	}
-	resp, err := t.inner.RoundTrip(r)
-	if err != nil || isBody(r, resp) {
-		return resp, err
+	inner := t.quick
+	if watched && trip.long {
+		inner = t.patient
+	}
+	resp, err := inner.RoundTrip(r)
+	if err != nil {
+		return nil, err
+	}
+	if watched {
+		trip.answer(resp)
+	}
+	if isBody(r, resp) {
+		return resp, nil
 	}
 	if resp.StatusCode >= 300 && resp.StatusCode < 400 {
 		_ = resp.Body.Close() // of no interest
@@ -93,10 +116,59 @@ func (t boundedTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
+// trip is what is to be known of one request that the client library makes and
+// does not tell.
+type trip struct {
+	// long requests wait for the answer as long as Config.LongTimeout.
+	long bool
+
+	mu     sync.Mutex // guards all below
+	begun  bool       // the transport has begun to read the body
+	header http.Header
+}
+
+type tripKey struct{}
+
+// in returns a context for the one request.
+func (t *trip) in(ctx context.Context) context.Context { return context.WithValue(ctx, tripKey{}, t) }
+
+func (t *trip) answer(resp *http.Response) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.header = resp.Header
+}
+
+// get returns a header of the answer.
+func (t *trip) get(name string) string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.header.Get(name)
+}
+
+func (t *trip) hasBegun() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.begun
+}
+
+// beginning is the body of a request whose beginning is noted.
+type beginning struct {
+	io.ReadCloser
+	trip *trip
+}
+
+// Read implements io.Reader.
+func (b beginning) Read(p []byte) (int, error) {
+	b.trip.mu.Lock()
+	b.trip.begun = true
+	b.trip.mu.Unlock()
+	return b.ReadCloser.Read(p)
+}
+
 // isBody reports whether the answer is an object's body, which is bounded by
 // who reads it.
 func isBody(r *http.Request, resp *http.Response) bool {
-	return r.Method == http.MethodGet && r.URL.RawQuery == "" &&
+	return r.Method == http.MethodGet && (r.URL.RawQuery == "" || strings.HasPrefix(r.URL.RawQuery, "versionId=")) &&
 		(resp.StatusCode == http.StatusOK || resp.StatusCode == http.StatusPartialContent)
 }
 

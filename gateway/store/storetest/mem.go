@@ -4,6 +4,7 @@ package storetest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -124,7 +125,9 @@ func (m *Mem) get(ctx context.Context, key, version string) (memObject, error) {
 	if !ok || m.objects[key][i].marker {
 		return memObject{}, fmt.Errorf("reading %q: %w", key, store.ErrNotFound)
 	}
-	return m.objects[key][i], nil
+	obj := m.objects[key][i]
+	obj.VersionID = cmp.Or(version, obj.VersionID)
+	return obj, nil
 }
 
 // Get implements store.Store.

@@ -21,3 +21,30 @@ func TestFaultyWithoutRules(t *testing.T) {
 		return storetest.NewFaulty(new(storetest.Mem), 1)
 	}})
 }
+
+// optional are the suites of what a store may have.
+var optional = map[string]func(*testing.T, storetest.Harness){
+	"Multipart": storetest.RunMultipart, "Copy": storetest.RunCopy, "Tags": storetest.RunTags, "Versions": storetest.RunVersions,
+}
+
+func TestOptional(t *testing.T) {
+	t.Parallel()
+	for name, run := range optional {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			run(t, storetest.Harness{
+				Open:   func(testing.TB) store.Store { return new(storetest.Mem) },
+				Enable: func(_ testing.TB, s store.Store) { s.(*storetest.Mem).Versioned = true },
+			})
+		})
+		t.Run("Faulty"+name, func(t *testing.T) {
+			t.Parallel()
+			run(t, storetest.Harness{
+				Open: func(testing.TB) store.Store {
+					return storetest.NewFaulty(new(storetest.Mem), 1)
+				},
+				KeepsNoVersions: true,
+			})
+		})
+	}
+}

@@ -28,10 +28,37 @@ type Harness struct {
 	// Confuses says which keys make this backend lose others from listings of
 	// several pages; they are not there in the tests of those. Nil: none.
 	Confuses func(key string) bool
+	// MinPart is the least size in bytes of a part that is not the last, 0 for
+	// any. A backend that has one must refuse what is smaller.
+	MinPart int
+	// Pretends says that the backend answers a Complete of an upload that it does
+	// not know with success, where there is an object of this key: the adapter
+	// finds out that it is another one, and says ErrUnavailable, or that it is the
+	// very one, and says that it was made.
+	Pretends bool
+	// RefusesUpload says which keys that it holds the backend does not take of a
+	// multipart upload: ErrKey. Nil: it takes all.
+	RefusesUpload func(key string) bool
+	// LateKeys says that the backend finds out only at a Complete that a key is too
+	// long for it, and then says ErrUnavailable.
+	LateKeys bool
+	// ASCIITags says that the backend refuses letters beyond ASCII in tags.
+	ASCIITags bool
+	// TagBytes is the most bytes of all tags of an object together, 0 for as many
+	// as S3 takes.
+	TagBytes int
+	// TagsFolders says that the backend answers about the tags of what is only a
+	// part of other keys, up to a slash, as if that were an object.
+	TagsFolders bool
+	// KeepsNoVersions says that the backend has the calls but keeps no versions;
+	// Enable is then not called.
+	KeepsNoVersions bool
+	// Enable makes the backend of a store keep versions from now on.
+	Enable func(t testing.TB, s store.Store)
 }
 
-// Run holds an adapter to the contract of package store.
-func Run(t *testing.T, h Harness) {
+// withDefaults returns the harness with nothing left to test for nil.
+func (h Harness) withDefaults() Harness {
 	never := func(string, []string) bool { return false }
 	if h.Refuses == nil {
 		h.Refuses = never
@@ -42,10 +69,31 @@ func Run(t *testing.T, h Harness) {
 	if h.Confuses == nil {
 		h.Confuses = func(string) bool { return false }
 	}
-	tests := []struct {
-		name string
-		run  func(*testing.T, Harness)
-	}{
+	if h.RefusesUpload == nil {
+		h.RefusesUpload = func(string) bool { return false }
+	}
+	return h
+}
+
+// test is one test of a suite.
+type test struct {
+	name string
+	run  func(*testing.T, Harness)
+}
+
+func (h Harness) run(t *testing.T, tests []test) {
+	h = h.withDefaults()
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			tt.run(t, h)
+		})
+	}
+}
+
+// Run holds an adapter to the contract of package store.
+func Run(t *testing.T, h Harness) {
+	h.run(t, []test{
 		{"Sizes", testSizes},
 		{"Ranges", testRanges},
 		{"Overwrite", testOverwrite},
@@ -65,13 +113,7 @@ func Run(t *testing.T, h Harness) {
 		{"ListModel", testListModel},
 		{"ListDuringWrites", testListDuringWrites},
 		{"Probe", testProbe},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			tt.run(t, h)
-		})
-	}
+	})
 }
 
 // put stores body, or ends the test.
@@ -86,7 +128,11 @@ func put(tb testing.TB, s store.Store, key, body string) store.Object {
 
 // read returns a whole range, or the first error.
 func read(ctx context.Context, s store.Store, key string, o store.GetOptions) (string, store.Reader, error) {
-	r, err := s.Get(ctx, key, o)
+	return readOf(func() (*store.Reader, error) { return s.Get(ctx, key, o) })
+}
+
+func readOf(get func() (*store.Reader, error)) (string, store.Reader, error) {
+	r, err := get()
 	if err != nil {
 		return "", store.Reader{}, err
 	}

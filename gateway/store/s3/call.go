@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package s3
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/minio/minio-go/v7"
+	"github.com/minio/minio-go/v7/pkg/credentials"
+	"github.com/minio/minio-go/v7/pkg/s3utils"
+	"github.com/minio/minio-go/v7/pkg/signer"
+)
+
+// call is a request that is made here and only signed by the client library:
+// where that takes no context, or less than S3 does.
+type call struct {
+	method string
+	key    string // "" for the bucket
+	query  url.Values
+	header map[string]string
+	body   []byte
+}
+
+// ask makes the call once and decodes its answer into one, if that is not nil.
+func (s *Store) ask(ctx context.Context, c call, answer any) error {
+	req, err := s.request(ctx, c)
+	if err != nil {
+		return err
+	}
+	resp, err := s.http.Do(req)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = resp.Body.Close() }() // only read from
+	if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusNoContent {
+		return readError(resp, c.key)
+	}
+	if answer == nil {
+		_, err := io.Copy(io.Discard, resp.Body) // so that the connection can be used again
+		return err
+	}
+	if err := xml.NewDecoder(resp.Body).Decode(answer); err != nil {
+		return fmt.Errorf("decoding an answer: %w", err)
+	}
+	return nil
+}
+
+func (s *Store) request(ctx context.Context, c call) (*http.Request, error) {
+	u := *s.endpoint
+	u.Path = "/" + s.c.Bucket + "/" + c.key
+	u.RawPath = s3utils.EncodePath(u.Path)
+	u.RawQuery = strings.ReplaceAll(c.query.Encode(), "+", "%20") // as the signature spells it
+	var body io.Reader
+	if len(c.body) > 0 {
+		body = bytes.NewReader(c.body)
+	}
+	req, err := http.NewRequestWithContext(ctx, c.method, u.String(), body)
+	if err != nil {
+		return nil, err
+	}
+	v, err := s.creds.GetWithContext(&credentials.CredContext{Client: s.http})
+	if err != nil {
+		return nil, err
+	}
+	for name, value := range c.header {
+		req.Header.Set(name, value)
+	}
+	sum := sha256.Sum256(c.body)
+	req.Header.Set("X-Amz-Content-Sha256", hex.EncodeToString(sum[:]))
+	if len(c.body) > 0 { // some calls demand a checksum beside the signature
+		req.Header.Set("X-Amz-Checksum-Sha256", base64.StdEncoding.EncodeToString(sum[:]))
+	}
+	return signer.SignV4(*req, v.AccessKeyID, v.SecretAccessKey, v.SessionToken, s.c.Region), nil
+}
+
+// readError decodes the answer to a request that was refused.
+func readError(resp *http.Response, key string) error {
+	var e minio.ErrorResponse
+	if err := xml.NewDecoder(resp.Body).Decode(&e); err != nil && !errors.Is(err, io.EOF) {
+		e = minio.ErrorResponse{} // not S3 that answers: the status has to do
+	}
+	if e.StatusCode = resp.StatusCode; e.Code == "" && e.StatusCode == http.StatusNotFound && key == "" {
+		e.Code = "NoSuchBucket" // there is no key that could be absent
+	}
+	return e
+}

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package s3
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/minio/minio-go/v7"
+
+	"github.com/sealgate/sealgate/gateway/store"
+)
+
+// Versioning implements store.Versioner.
+func (s *Store) Versioning(ctx context.Context) (string, error) {
+	var status string
+	err := within(ctx, s.c.Timeout, func(ctx context.Context) error {
+		c, err := s.core.GetBucketVersioning(ctx, s.c.Bucket)
+		status = c.Status
+		if e, ok := errors.AsType[minio.ErrorResponse](err); ok && e.Code == "NotImplemented" {
+			return nil // keeps none
+		}
+		return err
+	})
+	if err == nil && status != "" && status != minio.Enabled && status != minio.Suspended {
+		err = wrongAnswer("a state of versioning that there is not")
+	}
+	if err != nil {
+		return "", fmt.Errorf("asking for the versioning of %s: %w", s.c.Bucket, err)
+	}
+	return status, nil
+}
+
+// HeadVersion implements store.Versioner.
+func (s *Store) HeadVersion(ctx context.Context, key, version string) (store.Object, error) {
+	if err := checkVersion(version); err != nil {
+		return store.Object{}, fmt.Errorf("reading %q: %w", key, err)
+	}
+	var obj store.Object
+	err := s.retry(ctx, "reading", key, func(ctx context.Context) error {
+		info, err := s.core.StatObject(ctx, s.c.Bucket, key, minio.StatObjectOptions{VersionID: version})
+		if err != nil {
+			return ofVersion(err, version)
+		}
+		if obj, err = describe(key, info); err == nil {
+			err = sameVersion(&obj, version)
+		}
+		return err
+	})
+	if err != nil {
+		return store.Object{}, err
+	}
+	return obj, nil
+}
+
+// DeleteVersion implements store.Versioner.
+func (s *Store) DeleteVersion(ctx context.Context, key, version string) (store.Deleted, error) {
+	if checkVersion(version) != nil {
+		return store.Deleted{}, checkKey(key) // there is none of this name
+	}
+	var t *trip
+	err := s.retry(ctx, "deleting", key, func(ctx context.Context) error {
+		t = new(trip)
+		err := s.core.RemoveObject(t.in(ctx), s.c.Bucket, key, minio.RemoveObjectOptions{VersionID: version})
+		return ofVersion(err, version)
+	})
+	if errors.Is(err, store.ErrNotFound) {
+		return store.Deleted{}, nil // some backends tell
+	}
+	if err != nil {
+		return store.Deleted{}, err
+	}
+	return store.Deleted{VersionID: versionOf(t), Marker: t.get("X-Amz-Delete-Marker") == "true"}, nil
+}
+
+func versionOf(t *trip) string { return version(t.get("X-Amz-Version-Id")) }
+
+// checkVersion refuses what no backend can have named a version.
+func checkVersion(version string) error {
+	if len(version) > store.MaxKey || strings.ContainsFunc(version, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return fmt.Errorf("version %.60q: %w", version, store.ErrNotFound)
+	}
+	return nil
+}
+
+// ofVersion makes what backends answer about versions that do not exist, that
+// have another form than theirs, or that are delete markers, what it means.
+func ofVersion(err error, version string) error {
+	e, ok := errors.AsType[minio.ErrorResponse](err)
+	if ok && version != "" && (e.StatusCode == http.StatusMethodNotAllowed || e.StatusCode == http.StatusBadRequest) && codes[e.Code] != store.ErrOptions { //nolint:errorlint // a table of sentinels
+		return fmt.Errorf("version %q: %w", version, store.ErrNotFound)
+	}
+	return err
+}
+
+// sameVersion holds an answer about a version against the question, and names
+// the version in it.
+func sameVersion(obj *store.Object, asked string) error {
+	if asked != "" && asked != store.NullVersion && obj.VersionID != asked {
+		return wrongAnswer("another version")
+	}
+	if asked != "" {
+		obj.VersionID = asked
+	}
+	return nil
+}
