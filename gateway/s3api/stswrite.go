@@ -91,8 +91,11 @@ type callerXML struct {
 	Account string
 }
 
+// stsXML names the namespace in an attribute of its own: encoding/xml would
+// take the elements inside out of it.
 type stsXML struct {
 	XMLName   xml.Name
+	Namespace string `xml:"xmlns,attr"`
 	Result    any
 	RequestID string `xml:"ResponseMetadata>RequestId"`
 }
@@ -132,7 +135,7 @@ func writeSTS(w http.ResponseWriter, action, requestID string, result any) {
 		h.Set("X-Amzn-Requestid", requestID)
 	}
 	writeXML(w, http.StatusOK, stsXML{
-		XMLName: xml.Name{Space: stsNamespace, Local: action + "Response"}, Result: result, RequestID: requestID,
+		XMLName: xml.Name{Local: action + "Response"}, Namespace: stsNamespace, Result: result, RequestID: requestID,
 	})
 }
 
