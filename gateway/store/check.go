@@ -102,6 +102,22 @@ func CheckParts(parts []PartTag) error {
 	return nil
 }
 
+// CheckBucket returns an error that wraps ErrKey unless name is one that S3
+// takes for a bucket: 3 to 63 of a-z 0-9 - . with a letter or digit at both ends
+// and no two dots together.
+func CheckBucket(name string) error {
+	other := func(r rune) bool { return (r < 'a' || r > 'z') && (r < '0' || r > '9') }
+	inner := strings.Trim(name, "-.")
+	switch {
+	case len(name) < 3 || len(name) > 63:
+	case inner != name || strings.Contains(name, ".."):
+	case strings.ContainsFunc(strings.NewReplacer("-", "", ".", "").Replace(name), other):
+	default:
+		return nil
+	}
+	return fmt.Errorf("bucket name %.70q: %w", name, ErrKey)
+}
+
 // CheckTags returns an error that wraps ErrOptions unless the tags are ones
 // that S3 takes.
 func CheckTags(tags []Tag) error {

@@ -83,6 +83,49 @@ func TestCheckKey(t *testing.T) {
 	}
 }
 
+func TestCheckBucket(t *testing.T) {
+	t.Parallel()
+	for name, ok := range map[string]bool{
+		"abc": true, "a-b.c": true, "0123": true, strings.Repeat("b", 63): true,
+		"": false, "ab": false, strings.Repeat("b", 64): false, "Abc": false, "a_b": false, "a/b": false, "../b": false, "a..b": false, ".ab": false,
+		"ab.": false, "-ab": false, "ab-": false, "a b": false, "b\u00fccher": false, "a\x00b": false,
+	} {
+		if err := store.CheckBucket(name); (err == nil) != ok || err != nil && !errors.Is(err, store.ErrKey) {
+			t.Errorf("CheckBucket(%q) = %v", name, err)
+		}
+	}
+}
+
+// What a copy, a completion, a part or a list of parts may not be.
+func TestChecks(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct{ got, want error }{
+		"copy":                  {store.CopyOptions{SourceETag: "x", IfMatch: "y"}.Check(), nil},
+		"copy of anything":      {store.CopyOptions{}.Check(), store.ErrOptions},
+		"copy under both":       {store.CopyOptions{SourceETag: "x", IfMatch: "y", IfNoneMatch: true}.Check(), store.ErrOptions},
+		"copy with a blank":     {store.CopyOptions{SourceETag: "x", Metadata: " "}.Check(), store.ErrOptions},
+		"completion":            {store.CompleteOptions{IfNoneMatch: true}.Check(), nil},
+		"completion under both": {store.CompleteOptions{IfNoneMatch: true, IfMatch: "x"}.Check(), store.ErrOptions},
+		"first part":            {store.CheckPart(1, 0), nil},
+		"last part":             {store.CheckPart(store.MaxParts, store.MaxPart), nil},
+		"part 0":                {store.CheckPart(0, 0), store.ErrOptions},
+		"part 10,001":           {store.CheckPart(store.MaxParts+1, 0), store.ErrOptions},
+		"part of -1":            {store.CheckPart(1, -1), store.ErrOptions},
+		"large part":            {store.CheckPart(1, store.MaxPart+1), store.ErrTooLarge},
+		"list":                  {store.CheckParts([]store.PartTag{{Number: 1, ETag: "a"}, {Number: store.MaxParts, ETag: "a"}}), nil},
+		"empty list":            {store.CheckParts(nil), store.ErrPart},
+		"list without a tag":    {store.CheckParts([]store.PartTag{{Number: 1}}), store.ErrPart},
+		"list that descends":    {store.CheckParts([]store.PartTag{{Number: 2, ETag: "a"}, {Number: 1, ETag: "a"}}), store.ErrPart},
+		"list with a twin":      {store.CheckParts([]store.PartTag{{Number: 1, ETag: "a"}, {Number: 1, ETag: "a"}}), store.ErrPart},
+		"list with part 0":      {store.CheckParts([]store.PartTag{{Number: 0, ETag: "a"}}), store.ErrPart},
+		"list beyond the end":   {store.CheckParts([]store.PartTag{{Number: store.MaxParts + 1, ETag: "a"}}), store.ErrPart},
+	} {
+		if !errors.Is(tt.got, tt.want) {
+			t.Errorf("%s: %v, want %v", name, tt.got, tt.want)
+		}
+	}
+}
+
 // ignoring is a backend that takes conditions and does not look at them.
 type ignoring struct {
 	store.Store

@@ -134,7 +134,8 @@ func open(c Config) (_ *Store, err error) {
 func (s *Store) Close() error {
 	var err error
 	if s.lock != nil {
-		err = s.lock.Close()
+		// By name: a child that this process is just making has the file as well.
+		err = errors.Join(flock(s.lock, unix.LOCK_UN), s.lock.Close())
 	}
 	return errors.Join(err, s.root.Close())
 }

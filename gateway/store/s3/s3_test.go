@@ -167,3 +167,27 @@ func TestVersions(t *testing.T) {
 	t.Parallel()
 	each(t, plain, storetest.RunVersions)
 }
+
+func TestBuckets(t *testing.T) {
+	t.Parallel()
+	for _, b := range plain {
+		t.Run(b.name, func(t *testing.T) {
+			t.Parallel()
+			server := b.server(t)
+			c := s3.Config{Endpoint: server.Endpoint, Read: s3.Credentials{AccessKey: server.AccessKey, SecretKey: server.SecretKey}.Static()}
+			maker, err := s3.OpenBuckets(c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			storetest.RunBuckets(t, maker, func(t *testing.T, name string) (store.Store, func()) {
+				t.Helper()
+				c.Bucket = name
+				s, err := s3.Open(c)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return s, func() {}
+			})
+		})
+	}
+}

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package s3
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/minio/minio-go/v7"
+
+	"github.com/sealgate/sealgate/gateway/store"
+)
+
+// Buckets makes and removes buckets at an endpoint. It implements
+// store.BucketMaker.
+type Buckets struct{ s *Store }
+
+var _ store.BucketMaker = Buckets{}
+
+// OpenBuckets checks the configuration, of which Bucket is not used. It does not
+// connect.
+func OpenBuckets(c Config) (Buckets, error) {
+	s, err := open(c)
+	if err != nil {
+		return Buckets{}, fmt.Errorf("opening S3 endpoint %s: %w", c.Endpoint, err)
+	}
+	return Buckets{s}, nil
+}
+
+// MakeBucket implements store.BucketMaker. It asks once: a second answer to a
+// first one that was lost would be that there is one.
+func (b Buckets) MakeBucket(ctx context.Context, name string) error {
+	err := b.ask(ctx, name, func(ctx context.Context) error {
+		return b.s.core.MakeBucket(ctx, name, minio.MakeBucketOptions{Region: b.s.c.Region})
+	})
+	if err != nil {
+		return fmt.Errorf("making bucket %q: %w", name, err)
+	}
+	return nil
+}
+
+// RemoveBucket implements store.BucketMaker.
+func (b Buckets) RemoveBucket(ctx context.Context, name string) error {
+	err := b.ask(ctx, name, func(ctx context.Context) error {
+		err := b.s.core.RemoveBucket(ctx, name)
+		if e, ok := errors.AsType[minio.ErrorResponse](err); ok && e.Code == minio.NoSuchBucket {
+			return store.ErrNotFound
+		}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("removing bucket %q: %w", name, err)
+	}
+	return nil
+}
+
+func (b Buckets) ask(ctx context.Context, name string, f func(context.Context) error) error {
+	if err := errors.Join(store.CheckBucket(name), ctx.Err()); err != nil {
+		return err
+	}
+	return within(ctx, b.s.c.Timeout, func(ctx context.Context) error {
+		if err := f(ctx); err != nil {
+			return final{err}
+		}
+		return nil
+	})
+}
