@@ -32,7 +32,7 @@ type AuditLog struct {
 // an epoch below one that is known is ErrStale: an old copy of the log was put
 // back. Registered is not read.
 func (db *DB) RegisterLog(ctx context.Context, l AuditLog) error {
-	return db.change(ctx, "registering audit log "+l.UUID, pointLogRegister, func(tx *sql.Tx) error {
+	return db.change(ctx, "registering audit log "+l.UUID, pointLogRegister, func(ctx context.Context, tx *sql.Tx) error {
 		if _, err := tx.ExecContext(ctx, `INSERT INTO audit_homes (uuid, replica) VALUES ($1, $2)
 			ON CONFLICT (uuid) DO UPDATE SET replica = excluded.replica`, l.UUID, l.Replica); err != nil {
 			return err

@@ -9,7 +9,6 @@ import (
 	"os"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -32,13 +31,23 @@ func TestMain(m *testing.M) {
 		if err != nil {
 			panic(err)
 		}
-		c := Config{Path: os.Args[1], Persist: killAt(n)}
-		if url, file, ok := strings.Cut(c.Path, " "); ok {
-			c.Postgres = &Postgres{URL: url, Password: passwordIn(file)}
-		}
+		c := configAt(os.Args[1])
+		c.Persist = killAt(n)
 		if err := life(context.Background(), c); err != nil {
 			panic(err)
 		}
+	case "hold":
+		db, err := Open(context.Background(), configAt(os.Args[1]))
+		if err != nil {
+			panic(err)
+		}
+		_, err = db.LockRecords(context.Background())
+		_, ok, err2 := db.BeginRotation(context.Background())
+		if err := errors.Join(err, err2); !ok || err != nil {
+			panic(err)
+		}
+		fmt.Println("held")
+		select {}
 	}
 }
 
@@ -91,6 +100,8 @@ func life(ctx context.Context, c Config) error {
 		func() error { return db.CreateUpload(ctx, idle) },
 		func() error { return db.AbandonUpload(ctx, idle.ID, time.Now(), time.Now()) },
 		func() error { return db.ForgetUpload(ctx, u.ID) },
+		func() error { return db.MakeBucket(ctx, MadeBucket{Name: "new", Backend: "disk", KEK: "local"}) },
+		func() error { return db.SetBucket(ctx, "new", BucketMaking, BucketReady) },
 		func() error { return reg.Beat(ctx) },
 		func() error { return reg.Release(ctx) },
 	}
@@ -132,6 +143,11 @@ func (d *database) facts(t *testing.T) string {
 	for _, l := range left {
 		text += fmt.Sprint(" leftover ", l.Path, l.Kind)
 	}
+	made, err := db.MadeBuckets(ctx)
+	must(t, err)
+	for _, b := range made {
+		text += fmt.Sprint(" bucket ", b.Name, b.State)
+	}
 	return text + uploadFacts(t, db)
 }
 
@@ -166,8 +182,8 @@ func TestKilledAtEveryStep(t *testing.T) {
 			t.Fatalf("no step passes %v", missing)
 		}
 		for n := 1; n <= len(names); n++ {
-			next, at := d.another(t)
-			if err := child(t, "crash", at, strconv.Itoa(n)).Run(); err == nil {
+			next := d.another(t)
+			if err := child(t, "crash", next.at, strconv.Itoa(n)).Run(); err == nil {
 				t.Fatalf("step %d of %d (%s) killed nobody", n, len(names), names[n-1])
 			}
 			got := next.facts(t)
@@ -179,7 +195,7 @@ func TestKilledAtEveryStep(t *testing.T) {
 			want = append(want, got)
 		}
 		if got := whole.facts(t); got != "true 1 1 0 3 version "+replacement(1).Path+StateDecryptOnly+replacement(1).Digest+
-			" leftover lostsuperseded upload 2aborting0 false 0 0 upload 3aborting0 false 0 0" {
+			" leftover lostsuperseded bucket newready upload 2aborting0 false 0 0 upload 3aborting0 false 0 0" {
 			t.Errorf("at the end: %s", got)
 		}
 	})

@@ -36,7 +36,7 @@ func (db *DB) SetDeployment(ctx context.Context, d Deployment) error {
 	if !isHex(d.ID, 32) {
 		return fmt.Errorf("storing the deployment: %q is not a 32 digit lower-case hex id", d.ID)
 	}
-	return db.change(ctx, "storing the deployment", pointDeployment, func(tx *sql.Tx) error {
+	return db.change(ctx, "storing the deployment", pointDeployment, func(ctx context.Context, tx *sql.Tx) error {
 		old, err := scanDeployment(tx.QueryRowContext(ctx, "SELECT id, name, created FROM deployment"))
 		if errors.Is(err, sql.ErrNoRows) {
 			_, err = tx.ExecContext(ctx, "INSERT INTO deployment (one, id, name, created) VALUES (1, $1, $2, $3)", d.ID, d.Name, micros(db.cfg.Now()))

@@ -15,6 +15,7 @@ import (
 // database is one that a test opens, once or more often.
 type database struct {
 	Config
+	at     string            // names it to a child, see configAt
 	server *servers.Postgres // nil: SQLite
 }
 
@@ -25,7 +26,7 @@ func onBoth(t *testing.T, test func(t *testing.T, d *database)) {
 	t.Parallel()
 	t.Run("sqlite", func(t *testing.T) {
 		t.Parallel()
-		test(t, &database{Config: Config{Path: filepath.Join(t.TempDir(), "state.db")}})
+		test(t, onSQLite(t))
 	})
 	t.Run("postgres", func(t *testing.T) {
 		t.Parallel()
@@ -33,8 +34,23 @@ func onBoth(t *testing.T, test func(t *testing.T, d *database)) {
 	})
 }
 
+func onSQLite(t *testing.T) *database {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "state.db")
+	return &database{Config: configAt(path), at: path}
+}
+
 func onPostgres(s *servers.Postgres) *database {
-	return &database{Config: Config{Postgres: &Postgres{URL: s.URL, Password: passwordIn(s.PasswordFile)}}, server: s}
+	at := s.URL + " " + s.PasswordFile
+	return &database{Config: configAt(at), at: at, server: s}
+}
+
+// configAt reads what names a database: a path, or a URL and a file.
+func configAt(at string) Config {
+	if url, file, ok := strings.Cut(at, " "); ok {
+		return Config{Postgres: &Postgres{URL: url, Password: passwordIn(file)}}
+	}
+	return Config{Path: at}
 }
 
 func passwordIn(file string) func() (string, error) {
@@ -62,20 +78,17 @@ func (d *database) open(t *testing.T) *DB {
 	return db
 }
 
-// another is an empty database of the same engine, and how to name it to a
-// child.
-func (d *database) another(t *testing.T) (next *database, at string) {
+// another is an empty database of the same engine.
+func (d *database) another(t *testing.T) *database {
 	t.Helper()
 	if d.server == nil {
-		path := filepath.Join(t.TempDir(), "state.db")
-		return &database{Config: Config{Path: path}}, path
+		return onSQLite(t)
 	}
-	s := servers.PostgreSQL(t)
-	return onPostgres(s), s.URL + " " + s.PasswordFile
+	return onPostgres(servers.PostgreSQL(t))
 }
 
-// at is d with a clock that the test moves.
-func (d *database) at(c *clock) *database {
+// with is d with a clock that the test moves.
+func (d *database) with(c *clock) *database {
 	d.Now = func() time.Time { return c.now }
 	return d
 }

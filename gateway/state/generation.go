@@ -24,7 +24,7 @@ func (db *DB) Generation(ctx context.Context, kek string) (uint64, error) {
 // is ErrStale and changes nothing: the number exists to notice an old keystore
 // that was put back.
 func (db *DB) SetGeneration(ctx context.Context, kek string, generation uint64) error {
-	return db.change(ctx, "noting the keystore generation of "+kek, pointGeneration, func(tx *sql.Tx) error {
+	return db.change(ctx, "noting the keystore generation of "+kek, pointGeneration, func(ctx context.Context, tx *sql.Tx) error {
 		var old uint64
 		err := tx.QueryRowContext(ctx, "SELECT generation FROM keystore_generations WHERE kek = $1", kek).Scan(&old)
 		if err != nil && !errors.Is(err, sql.ErrNoRows) {

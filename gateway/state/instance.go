@@ -61,7 +61,7 @@ const forgetAfter = 24 * time.Hour
 // *ReplicaError.
 func (db *DB) RegisterInstance(ctx context.Context, in Instance) (*Registration, error) {
 	const doing = "opening state"
-	err := db.change(ctx, doing, pointInstanceRegister, func(tx *sql.Tx) error {
+	err := db.change(ctx, doing, pointInstanceRegister, func(ctx context.Context, tx *sql.Tx) error {
 		gone := db.cfg.Now().Add(-forgetAfter)
 		if !db.on.remote {
 			if err := db.refuseLive(ctx, tx, in); err != nil {
@@ -120,7 +120,7 @@ func (in Instance) outlives(boot string) bool {
 // a *ReplicaError if another replica has taken over since, as happens to a
 // machine that slept. In both cases this process must stop.
 func (r *Registration) Beat(ctx context.Context) error {
-	return r.db.change(ctx, "renewing the replica's registration", pointInstanceBeat, func(tx *sql.Tx) error {
+	return r.db.change(ctx, "renewing the replica's registration", pointInstanceBeat, func(ctx context.Context, tx *sql.Tx) error {
 		if err := leastReader(ctx, tx); err != nil {
 			return err
 		}
@@ -186,7 +186,7 @@ func (r *Registration) leave(ctx context.Context) error {
 
 // Release removes the row, so that the next start need not wait for LiveFor.
 func (r *Registration) Release(ctx context.Context) error {
-	return r.db.change(ctx, "removing the replica's registration", pointInstanceRelease, func(tx *sql.Tx) error {
+	return r.db.change(ctx, "removing the replica's registration", pointInstanceRelease, func(ctx context.Context, tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, "DELETE FROM instances WHERE id = $1", r.in.ID)
 		return err
 	})

@@ -76,7 +76,7 @@ func (db *DB) InsertKeyringVersion(ctx context.Context, v KeyringVersion) error 
 	if err := v.validate(); err != nil {
 		return wrap(doing, err)
 	}
-	return db.change(ctx, doing, pointKeyringInsert, func(tx *sql.Tx) error {
+	return db.change(ctx, doing, pointKeyringInsert, func(ctx context.Context, tx *sql.Tx) error {
 		if err := insertVersion(ctx, tx, v); err != nil {
 			return err
 		}
@@ -125,7 +125,7 @@ func scanVersion(row scanner) (KeyringVersion, error) {
 // would become active.
 func (db *DB) SetState(ctx context.Context, keyring string, version uint32, from, to string) error {
 	doing := fmt.Sprintf("setting keyring %s@%d to %s", keyring, version, to)
-	return db.change(ctx, doing, pointKeyringState, func(tx *sql.Tx) error {
+	return db.change(ctx, doing, pointKeyringState, func(ctx context.Context, tx *sql.Tx) error {
 		activated := sql.NullInt64{Int64: micros(db.cfg.Now()), Valid: to == StateActive}
 		err := changed(tx.ExecContext(ctx, `UPDATE keyring_versions SET state = $1, activated = coalesce($2, activated)
 			WHERE keyring = $3 AND version = $4 AND state = $5`, to, activated, keyring, version, from))

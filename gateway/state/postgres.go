@@ -150,8 +150,10 @@ func (db *DB) openPostgres(ctx context.Context) error {
 		return err
 	}
 	defer unlock()
-	if err := checkForeign(ctx, db.w); err != nil {
-		return err
+	for _, check := range []func(context.Context, querier) error{checkForeign, checkWritable} {
+		if err := check(ctx, db.w); err != nil {
+			return err
+		}
 	}
 	return db.migrate(ctx)
 }
@@ -195,6 +197,16 @@ func prepareConn(ctx context.Context, c *pgx.Conn) error {
 		SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3;
 		SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') IN ('off', 'local')`
 	return c.PgConn().Exec(ctx, settings).Close()
+}
+
+// checkWritable refuses a standby, with a clearer word than a migration would
+// have for it.
+func checkWritable(ctx context.Context, q querier) error {
+	readOnly, err := collect(ctx, q, scanText, "SHOW transaction_read_only")
+	if err == nil && readOnly[0] == "on" {
+		return fmt.Errorf("%w: it is read-only, as a standby is; name the primary, or several hosts and target_session_attrs=read-write", ErrUnavailable)
+	}
+	return err
 }
 
 // checkForeign refuses a schema in which another program has tables and we

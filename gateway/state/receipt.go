@@ -37,7 +37,7 @@ func (db *DB) AddReceipt(ctx context.Context, r Receipt) error {
 	if r.Created.IsZero() {
 		r.Created = db.cfg.Now()
 	}
-	return db.changeUpload(ctx, doing, pointReceipt, func(tx *sql.Tx) error {
+	return db.changeUpload(ctx, doing, pointReceipt, func(ctx context.Context, tx *sql.Tx) error {
 		var serial int64
 		// The update also locks the row: a Complete waits, or was first.
 		err := tx.QueryRowContext(ctx, "UPDATE uploads SET active = $2, receipts = receipts + 1 WHERE upload = $1 AND state = 'open' RETURNING receipts",

@@ -29,7 +29,7 @@ func (db *DB) ReplaceRecord(ctx context.Context, keyring string, version uint32,
 	if err := checkDigest(r.Record, r.Digest); err != nil {
 		return wrap(doing, err)
 	}
-	return db.change(ctx, doing, pointRecordReplace, func(tx *sql.Tx) error {
+	return db.change(ctx, doing, pointRecordReplace, func(ctx context.Context, tx *sql.Tx) error {
 		old := Leftover{Kind: Superseded, Keyring: keyring, Version: version, Digest: oldDigest}
 		row := tx.QueryRowContext(ctx, "SELECT home, path FROM keyring_versions WHERE keyring = $1 AND version = $2 AND digest = $3",
 			keyring, version, oldDigest)
@@ -83,7 +83,7 @@ type Leftover struct {
 // leaves nothing behind that nobody knows. A path that is in use is ErrConflict.
 func (db *DB) AddCandidate(ctx context.Context, l Leftover) error {
 	l.Kind = Candidate
-	return db.change(ctx, "noting a keyring record to come", pointCandidate, func(tx *sql.Tx) error {
+	return db.change(ctx, "noting a keyring record to come", pointCandidate, func(ctx context.Context, tx *sql.Tx) error {
 		var n int
 		row := tx.QueryRowContext(ctx, "SELECT count(*) FROM keyring_versions WHERE home = $1 AND path = $2", l.Home, l.Path)
 		if err := row.Scan(&n); err != nil {
@@ -119,7 +119,7 @@ func scanLeftover(row scanner) (l Leftover, err error) {
 // candidate a superseded record, so that whoever wrote it finds that it cannot
 // be used any more. False if it is no leftover now.
 func (db *DB) ClaimLeftover(ctx context.Context, home, path string) (ok bool, err error) {
-	err = db.change(ctx, "claiming a leftover keyring record", pointLeftoverClaim, func(tx *sql.Tx) error {
+	err = db.change(ctx, "claiming a leftover keyring record", pointLeftoverClaim, func(ctx context.Context, tx *sql.Tx) error {
 		err := changed(tx.ExecContext(ctx, "UPDATE leftovers SET kind = 'superseded' WHERE home = $1 AND path = $2", home, path))
 		ok = err == nil
 		if errors.Is(err, ErrConflict) {
@@ -133,7 +133,7 @@ func (db *DB) ClaimLeftover(ctx context.Context, home, path string) (ok bool, er
 // ForgetLeftover drops the note of an object that is gone from its bucket.
 // Forgetting what is not noted is no error.
 func (db *DB) ForgetLeftover(ctx context.Context, home, path string) error {
-	return db.change(ctx, "forgetting a leftover keyring record", pointLeftoverForget, func(tx *sql.Tx) error {
+	return db.change(ctx, "forgetting a leftover keyring record", pointLeftoverForget, func(ctx context.Context, tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, "DELETE FROM leftovers WHERE home = $1 AND path = $2", home, path)
 		return err
 	})

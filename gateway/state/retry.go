@@ -5,6 +5,7 @@ package state
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"time"
 )
@@ -17,6 +18,10 @@ const (
 	// reconnecting is for connections that were lost or refused: enough to go
 	// through a pool of dead ones and for a server to restart.
 	reconnecting = 3 * time.Second
+
+	// answerWithin is how long one attempt may take. A network that swallows
+	// everything gives no other sign.
+	answerWithin = 30 * time.Second
 
 	firstPause = 5 * time.Millisecond
 	maxPause   = 250 * time.Millisecond
@@ -42,6 +47,20 @@ func (db *DB) persevere(ctx context.Context, try func() (undone bool, err error)
 		case <-time.After(pause/2 + rand.N(pause)): //nolint:gosec // G404: who goes first is no secret
 		}
 	}
+}
+
+// attempt calls fn, which is one attempt. On PostgreSQL it has answerWithin.
+func (db *DB) attempt(ctx context.Context, fn func(ctx context.Context) error) error {
+	if !db.on.remote {
+		return fn(ctx)
+	}
+	limited, cancel := context.WithTimeout(ctx, db.within)
+	defer cancel()
+	err := fn(limited)
+	if err != nil && ctx.Err() == nil && limited.Err() != nil {
+		return fmt.Errorf("%w: no answer in %s (%w)", ErrUnavailable, db.within, err)
+	}
+	return err
 }
 
 // timeFor is how long an error is worth another attempt.

@@ -36,7 +36,7 @@ func collect[T any](ctx context.Context, q querier, scan func(scanner) (T, error
 
 // list is collect outside of a transaction.
 func list[T any](ctx context.Context, db *DB, doing string, scan func(scanner) (T, error), query string, args ...any) (all []T, err error) {
-	err = db.view(ctx, doing, func(q querier) error {
+	err = db.view(ctx, doing, func(ctx context.Context, q querier) error {
 		all, err = collect(ctx, q, scan, query, args...)
 		return err
 	})

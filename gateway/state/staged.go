@@ -20,7 +20,7 @@ type Staged struct {
 // nothing behind that nobody knows. An upload that is not open is ErrConflict,
 // and so is a key that is in use.
 func (db *DB) AddStaged(ctx context.Context, bucket, key, upload string) error {
-	return db.changeUpload(ctx, "noting a staged part", pointStagedAdd, func(tx *sql.Tx) error {
+	return db.changeUpload(ctx, "noting a staged part", pointStagedAdd, func(ctx context.Context, tx *sql.Tx) error {
 		now := micros(db.cfg.Now())
 		err := changed(tx.ExecContext(ctx, "UPDATE uploads SET active = $2 WHERE upload = $1 AND state = 'open'", rowOf(upload), now))
 		if err := db.refused(ctx, tx, upload, err, nil); err != nil {
@@ -34,7 +34,7 @@ func (db *DB) AddStaged(ctx context.Context, bucket, key, upload string) error {
 // ForgetStaged drops the note of an object that is gone from its bucket.
 // Forgetting what is not noted is no error.
 func (db *DB) ForgetStaged(ctx context.Context, bucket, key string) error {
-	return db.changeUpload(ctx, "forgetting a staged part", pointStagedForget, func(tx *sql.Tx) error {
+	return db.changeUpload(ctx, "forgetting a staged part", pointStagedForget, func(ctx context.Context, tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, "DELETE FROM staged WHERE bucket = $1 AND path = $2", bucket, key)
 		return err
 	})

@@ -31,6 +31,7 @@ type DB struct {
 	w   *sql.DB // SQLite: one connection, there is one writer, and waiting in Go is fairer than in SQLite
 	r   *sql.DB // SQLite: several, which cannot write; PostgreSQL: w
 
+	within   time.Duration // answerWithin
 	records  chan struct{} // held by LockRecords: one of this process
 	rotating atomic.Bool   // see BeginRotation
 }
@@ -46,7 +47,7 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	db := &DB{cfg: cfg, on: sqlite, records: make(chan struct{}, 1)}
+	db := &DB{cfg: cfg, on: sqlite, within: answerWithin, records: make(chan struct{}, 1)}
 	open := db.openSQLite
 	if cfg.Postgres != nil {
 		db.on, open = postgres, db.openPostgres

@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // The durable steps of this package. All but the first are commits: a crash at
@@ -38,6 +40,8 @@ const (
 	pointReceipt          = "state.receipt.add.commit"
 	pointStagedAdd        = "state.staged.add.commit"
 	pointStagedForget     = "state.staged.forget.commit"
+	pointBucketMake       = "state.bucket.make.commit"
+	pointBucketState      = "state.bucket.state.commit"
 )
 
 // PersistPoints lists every name that Config.Persist is called with.
@@ -47,13 +51,14 @@ var PersistPoints = []string{
 	pointInstanceRelease, pointLogRegister,
 	pointUploadCreate, pointUploadOpen, pointUploadIssue, pointUploadFreeze, pointUploadFinish, pointUploadAbort,
 	pointUploadAbandon, pointUploadForget, pointReceipt, pointStagedAdd, pointStagedForget,
+	pointBucketMake, pointBucketState,
 }
 
 // change runs fn in one transaction and commits it, durably on return. An
 // error, or a panic of fn or of the hook, leaves nothing behind. The
 // transaction sees no other one, as if it ran alone; on PostgreSQL fn runs
 // again if that could not be had, so that all it sets outside it sets anew.
-func (db *DB) change(ctx context.Context, doing, point string, fn func(tx *sql.Tx) error) error {
+func (db *DB) change(ctx context.Context, doing, point string, fn func(ctx context.Context, tx *sql.Tx) error) error {
 	return db.commit(ctx, doing, point, sql.LevelSerializable, fn)
 }
 
@@ -61,35 +66,49 @@ func (db *DB) change(ctx context.Context, doing, point string, fn func(tx *sql.T
 // come in by the dozen at once: they wait for each other instead of running
 // again. fn begins with an UPDATE of the upload's row, which locks it: what it
 // reads of the upload after that stays so. Nothing else may be relied on.
-func (db *DB) changeUpload(ctx context.Context, doing, point string, fn func(tx *sql.Tx) error) error {
+func (db *DB) changeUpload(ctx context.Context, doing, point string, fn func(ctx context.Context, tx *sql.Tx) error) error {
 	return db.commit(ctx, doing, point, sql.LevelReadCommitted, fn)
 }
 
-func (db *DB) commit(ctx context.Context, doing, point string, level sql.IsolationLevel, fn func(tx *sql.Tx) error) error {
+func (db *DB) commit(ctx context.Context, doing, point string, level sql.IsolationLevel, fn func(ctx context.Context, tx *sql.Tx) error) error {
 	if !db.on.remote { // the write lock, taken at the begin, is all the isolation there can be
 		level = sql.LevelDefault
 	}
 	return wrap(doing, db.persevere(ctx, func() (undone bool, err error) {
-		tx, err := db.w.BeginTx(ctx, &sql.TxOptions{Isolation: level})
-		if err != nil {
-			return true, err
+		undone = true
+		err = db.attempt(ctx, func(ctx context.Context) error {
+			tx, err := db.w.BeginTx(ctx, &sql.TxOptions{Isolation: level})
+			if err != nil {
+				return err
+			}
+			defer func() { _ = tx.Rollback() }() // after a commit it does nothing; before one its error adds nothing
+			if err := fn(ctx, tx); err != nil {
+				return err
+			}
+			db.cfg.Persist(point)
+			err = tx.Commit()
+			undone = refusedCommit(err)
+			return err
+		})
+		if err != nil && !undone && db.on.remote {
+			err = fmt.Errorf("%w: the answer to the commit was lost, the change was made or not (%w)", ErrUnavailable, err)
 		}
-		defer func() { _ = tx.Rollback() }() // after a commit it does nothing; before one its error adds nothing
-		if err := fn(tx); err != nil {
-			return true, err
-		}
-		db.cfg.Persist(point)
-		err = tx.Commit()
-		if err != nil && errors.Is(sentinelOf(err), ErrUnavailable) {
-			return false, fmt.Errorf("the answer to the commit was lost, the change was made or not: %w", err)
-		}
-		return !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded), err
+		return undone, err
 	}))
 }
 
+// refusedCommit reports whether the database itself said that it did not
+// commit.
+func refusedCommit(err error) bool {
+	_, answered := errors.AsType[*pgconn.PgError](err)
+	return answered && !errors.Is(sentinelOf(err), ErrUnavailable)
+}
+
 // view runs fn, which only reads. It may run again.
-func (db *DB) view(ctx context.Context, doing string, fn func(q querier) error) error {
-	return wrap(doing, db.persevere(ctx, func() (bool, error) { return true, fn(db.r) }))
+func (db *DB) view(ctx context.Context, doing string, fn func(ctx context.Context, q querier) error) error {
+	return wrap(doing, db.persevere(ctx, func() (bool, error) {
+		return true, db.attempt(ctx, func(ctx context.Context) error { return fn(ctx, db.r) })
+	}))
 }
 
 // changed demands that a statement changed exactly one row.
@@ -112,7 +131,7 @@ func bumpEpoch(ctx context.Context, tx *sql.Tx) error {
 // Epoch returns a number that grows with every change of keyring versions.
 func (db *DB) Epoch(ctx context.Context) (uint64, error) {
 	var n uint64
-	err := db.view(ctx, "reading the epoch", func(q querier) error {
+	err := db.view(ctx, "reading the epoch", func(ctx context.Context, q querier) error {
 		return q.QueryRowContext(ctx, "SELECT value FROM epoch").Scan(&n)
 	})
 	return n, err

@@ -78,7 +78,7 @@ func rowOf(id string) string {
 // CreateUpload stores u in state opening, before the backend is asked for an
 // upload of its own. Active is u.Created; an id that exists is ErrConflict.
 func (db *DB) CreateUpload(ctx context.Context, u Upload) error {
-	return db.changeUpload(ctx, "storing an upload", pointUploadCreate, func(tx *sql.Tx) error {
+	return db.changeUpload(ctx, "storing an upload", pointUploadCreate, func(ctx context.Context, tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `INSERT INTO uploads (upload, id, bucket, path, actor, backend, object, metadata, algorithm,
 			checksum_type, tags, created, expires, active, highest, receipts, state)
 			VALUES ($1, $2, $3, $4, $5, '', $6, $7, $8, $9, $10, $11, $12, $11, 0, 0, 'opening')`,
@@ -92,7 +92,7 @@ func (db *DB) CreateUpload(ctx context.Context, u Upload) error {
 // parts. The same id again is no error, an upload that is not opening any more
 // is ErrConflict.
 func (db *DB) OpenUpload(ctx context.Context, id, backend string) error {
-	return db.changeUpload(ctx, "opening an upload", pointUploadOpen, func(tx *sql.Tx) error {
+	return db.changeUpload(ctx, "opening an upload", pointUploadOpen, func(ctx context.Context, tx *sql.Tx) error {
 		err := changed(tx.ExecContext(ctx, "UPDATE uploads SET state = 'open', backend = $2 WHERE upload = $1 AND state = 'opening'", rowOf(id), backend))
 		return db.refused(ctx, tx, id, err, func(u Upload) bool { return u.State == UploadOpen && u.Backend == backend })
 	})
@@ -101,7 +101,7 @@ func (db *DB) OpenUpload(ctx context.Context, id, backend string) error {
 // IssuePart notes, before a part goes to the backend, that its number is in
 // use: the tail takes a higher one. An upload that is not open is ErrConflict.
 func (db *DB) IssuePart(ctx context.Context, id string, number int) error {
-	return db.changeUpload(ctx, fmt.Sprintf("issuing part %d", number), pointUploadIssue, func(tx *sql.Tx) error {
+	return db.changeUpload(ctx, fmt.Sprintf("issuing part %d", number), pointUploadIssue, func(ctx context.Context, tx *sql.Tx) error {
 		err := changed(tx.ExecContext(ctx, `UPDATE uploads SET highest = CASE WHEN highest < $2 THEN $2 ELSE highest END, active = $3
 			WHERE upload = $1 AND state = 'open'`, rowOf(id), number, micros(db.cfg.Now())))
 		return db.refused(ctx, tx, id, err, nil)
@@ -115,7 +115,7 @@ func (db *DB) IssuePart(ctx context.Context, id string, number int) error {
 // ErrConflict.
 func (db *DB) FreezeUpload(ctx context.Context, id string, f Frozen) (Frozen, error) {
 	won := f
-	err := db.changeUpload(ctx, "freezing an upload", pointUploadFreeze, func(tx *sql.Tx) error {
+	err := db.changeUpload(ctx, "freezing an upload", pointUploadFreeze, func(ctx context.Context, tx *sql.Tx) error {
 		won = f
 		won.ETag = ""
 		err := changed(tx.ExecContext(ctx, `UPDATE uploads SET state = 'frozen', frozen_list = $2, frozen_tail = $3, frozen_slot = $4, frozen_merged = $5, active = $6
@@ -146,7 +146,7 @@ func (db *DB) FreezeUpload(ctx context.Context, id string, f Frozen) (Frozen, er
 // and drops the receipts. The same again is no error; an upload that is not
 // frozen is ErrConflict.
 func (db *DB) FinishUpload(ctx context.Context, id, etag string) error {
-	return db.changeUpload(ctx, "finishing an upload", pointUploadFinish, func(tx *sql.Tx) error {
+	return db.changeUpload(ctx, "finishing an upload", pointUploadFinish, func(ctx context.Context, tx *sql.Tx) error {
 		err := changed(tx.ExecContext(ctx, "UPDATE uploads SET state = 'done', etag = $2, active = $3 WHERE upload = $1 AND state = 'frozen'",
 			rowOf(id), etag, micros(db.cfg.Now())))
 		if err := db.refused(ctx, tx, id, err, func(u Upload) bool { return u.State == UploadDone && u.Frozen.ETag == etag }); err != nil {
@@ -160,7 +160,7 @@ func (db *DB) FinishUpload(ctx context.Context, id, etag string) error {
 // same again is no error; one that is frozen or done is ErrConflict: the
 // object may exist already.
 func (db *DB) AbortUpload(ctx context.Context, id string) error {
-	return db.changeUpload(ctx, "aborting an upload", pointUploadAbort, func(tx *sql.Tx) error {
+	return db.changeUpload(ctx, "aborting an upload", pointUploadAbort, func(ctx context.Context, tx *sql.Tx) error {
 		err := changed(tx.ExecContext(ctx, "UPDATE uploads SET state = 'aborting' WHERE upload = $1 AND state IN ('opening', 'open', 'aborting')", rowOf(id)))
 		return db.refused(ctx, tx, id, err, nil)
 	})
@@ -170,7 +170,7 @@ func (db *DB) AbortUpload(ctx context.Context, id string) error {
 // that expired: as AbortUpload, and also one that is frozen, whose Complete
 // was never sent again. One that was touched meanwhile is ErrConflict.
 func (db *DB) AbandonUpload(ctx context.Context, id string, idleSince, now time.Time) error {
-	return db.changeUpload(ctx, "abandoning an upload", pointUploadAbandon, func(tx *sql.Tx) error {
+	return db.changeUpload(ctx, "abandoning an upload", pointUploadAbandon, func(ctx context.Context, tx *sql.Tx) error {
 		err := changed(tx.ExecContext(ctx, `UPDATE uploads SET state = 'aborting' WHERE upload = $1 AND
 			(state = 'aborting' OR (state <> 'done' AND (active < $2 OR expires <= $3)))`, rowOf(id), micros(idleSince), micros(now)))
 		return db.refused(ctx, tx, id, err, nil)
@@ -182,7 +182,7 @@ func (db *DB) AbandonUpload(ctx context.Context, id string, idleSince, now time.
 // upload still takes parts, it is ErrConflict. Forgetting what is not there is
 // no error.
 func (db *DB) ForgetUpload(ctx context.Context, id string) error {
-	return db.changeUpload(ctx, "forgetting an upload", pointUploadForget, func(tx *sql.Tx) error {
+	return db.changeUpload(ctx, "forgetting an upload", pointUploadForget, func(ctx context.Context, tx *sql.Tx) error {
 		err := changed(tx.ExecContext(ctx, "UPDATE uploads SET active = active WHERE upload = $1 AND state IN ('done', 'aborting')", rowOf(id)))
 		err = db.refused(ctx, tx, id, err, nil)
 		if errors.Is(err, ErrNotFound) {

@@ -16,7 +16,7 @@ const uploadColumns = `id, bucket, path, actor, backend, object, metadata, algor
 
 // Upload returns one upload, ErrNotFound if there is none of this id.
 func (db *DB) Upload(ctx context.Context, id string) (u Upload, err error) {
-	err = db.view(ctx, "reading an upload", func(q querier) error {
+	err = db.view(ctx, "reading an upload", func(ctx context.Context, q querier) error {
 		u, err = readUpload(ctx, q, id)
 		return err
 	})

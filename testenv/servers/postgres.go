@@ -28,6 +28,9 @@ type Postgres struct {
 	URL string
 	// PasswordFile holds the password, mode 0600.
 	PasswordFile string
+	// CAFile is the PEM file of the authority of the server's certificate, for
+	// an sslmode other than that of URL, which is disable.
+	CAFile string
 
 	cluster *cluster
 }
@@ -127,6 +130,7 @@ func newCluster(tb testing.TB, settings ...string) *cluster {
 		tb.Fatal(err)
 	}
 	c := &cluster{bin: postgresBinaries(tb), dir: dir, password: rand.Text(), settings: settings}
+	writeCertificate(tb, dir)
 	if c.as, err = unprivileged(); err == nil {
 		err = c.initialize()
 	}
@@ -170,7 +174,7 @@ func (c *cluster) initialize() error {
 		return err
 	}
 	if c.as != nil {
-		for _, path := range []string{c.dir, passwords} {
+		for _, path := range []string{c.dir, passwords, filepath.Join(c.dir, "public.crt"), filepath.Join(c.dir, "private.key")} {
 			if err := os.Chown(path, int(c.as.Uid), int(c.as.Gid)); err != nil {
 				return err
 			}
@@ -193,6 +197,7 @@ func (c *cluster) launch() error {
 	for _, s := range append([]string{
 		"listen_addresses=127.0.0.1", "port=" + port, "unix_socket_directories=", "max_connections=200", "shared_buffers=16MB",
 		"dynamic_shared_memory_type=mmap", "fsync=off", "full_page_writes=off", "log_min_messages=warning",
+		"ssl=on", "ssl_cert_file=" + filepath.Join(c.dir, "public.crt"), "ssl_key_file=" + filepath.Join(c.dir, "private.key"),
 	}, c.settings...) {
 		args = append(args, "-c", s)
 	}
@@ -245,7 +250,10 @@ func (c *cluster) database(tb testing.TB) *Postgres {
 	c.databases++
 	name := fmt.Sprintf("test_%d", c.databases)
 	c.exec(tb, c.url("postgres"), "CREATE DATABASE "+name)
-	p := &Postgres{URL: c.url(name), PasswordFile: filepath.Join(tb.TempDir(), "postgres-password"), cluster: c}
+	p := &Postgres{
+		URL: c.url(name), PasswordFile: filepath.Join(tb.TempDir(), "postgres-password"),
+		CAFile: filepath.Join(c.dir, "public.crt"), cluster: c,
+	}
 	if err := os.WriteFile(p.PasswordFile, []byte(c.password+"\n"), 0o600); err != nil {
 		tb.Fatal(err)
 	}

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package state
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"time"
+)
+
+// States of a bucket that was made on demand.
+const (
+	BucketMaking   = "making"   // noted before the backend was asked: it may be there or not
+	BucketReady    = "ready"    // in use
+	BucketRemoving = "removing" // noted before the backend was asked: it may be there or not
+	BucketRemoved  = "removed"
+)
+
+// MadeBucket is a bucket that a client made.
+type MadeBucket struct {
+	// Name is the logical name, and that of the backend's bucket.
+	Name string
+	// Backend and KEK are configured names. They are those of the first time:
+	// a name that comes back has them again.
+	Backend, KEK string
+	// State is one of the Bucket constants.
+	State string
+	// Created is when it was made last.
+	Created time.Time
+}
+
+// MakeBucket notes a bucket before it is made, in state making. One that was
+// removed comes back; one that is being made already may be asked for again,
+// as after a crash. Every other one is ErrConflict, and so is one that lay in
+// another backend or under another KEK.
+func (db *DB) MakeBucket(ctx context.Context, b MadeBucket) error {
+	return db.change(ctx, "noting bucket "+b.Name, pointBucketMake, func(ctx context.Context, tx *sql.Tx) error {
+		now := micros(db.cfg.Now())
+		var old MadeBucket
+		err := tx.QueryRowContext(ctx, "SELECT backend, kek, state FROM buckets WHERE name = $1", b.Name).Scan(&old.Backend, &old.KEK, &old.State)
+		switch {
+		case errors.Is(err, sql.ErrNoRows):
+			_, err = tx.ExecContext(ctx, "INSERT INTO buckets (name, backend, kek, state, created) VALUES ($1, $2, $3, 'making', $4)", b.Name, b.Backend, b.KEK, now)
+			return err
+		case err != nil:
+			return err
+		case old.Backend != b.Backend || old.KEK != b.KEK || old.State != BucketRemoved && old.State != BucketMaking:
+			return ErrConflict
+		}
+		return changed(tx.ExecContext(ctx, "UPDATE buckets SET state = 'making', created = $2 WHERE name = $1", b.Name, now))
+	})
+}
+
+// SetBucket moves a bucket from one state to another. It is ErrConflict if it
+// is not in state from.
+func (db *DB) SetBucket(ctx context.Context, name, from, to string) error {
+	return db.change(ctx, "noting bucket "+name+" as "+to, pointBucketState, func(ctx context.Context, tx *sql.Tx) error {
+		return changed(tx.ExecContext(ctx, "UPDATE buckets SET state = $3 WHERE name = $1 AND state = $2", name, from, to))
+	})
+}
+
+// MadeBuckets returns every bucket that was ever made, by name.
+func (db *DB) MadeBuckets(ctx context.Context) ([]MadeBucket, error) {
+	return list(ctx, db, "reading the buckets made on demand", scanBucket, "SELECT name, backend, kek, state, created FROM buckets ORDER BY name")
+}
+
+func scanBucket(row scanner) (b MadeBucket, err error) {
+	var created int64
+	err = row.Scan(&b.Name, &b.Backend, &b.KEK, &b.State, &created)
+	b.Created = fromMicros(created)
+	return b, err
+}
