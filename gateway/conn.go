@@ -12,6 +12,7 @@ import (
 
 	"github.com/sealgate/sealgate/certs"
 	"github.com/sealgate/sealgate/gateway/s3api/framing"
+	"github.com/sealgate/sealgate/gateway/session"
 )
 
 // conn is one client connection: TLS, the tap on its request heads, and the
@@ -26,12 +27,14 @@ type conn struct {
 
 	once   sync.Once
 	failed error
-	guard  *certs.Guard // set by the handshake, before any request
+	guard  *certs.Guard // set by the handshake, before any request; nil where clients sign
 	over   bool         // this identity has too many connections
 
 	// cut holds the reason why the gateway closed this connection in the
 	// middle of something, nil while it did not.
 	cut atomic.Pointer[string]
+	// running is the session of the request that is being served, nil without.
+	running atomic.Pointer[session.Session]
 }
 
 func (c *conn) handshake() error {
@@ -44,9 +47,12 @@ func (c *conn) handshake() error {
 			c.owner.refused(c.failed, c.tls.RemoteAddr())
 			return
 		}
+		if c.owner.sessions {
+			return // who it is, each request says
+		}
 		c.guard, c.failed = certs.NewGuard(c.owner.tls, c.tls.ConnectionState())
 		if c.failed == nil {
-			c.owner.authenticated(c)
+			c.owner.authenticated(c, c.guard.Peer().ID)
 		}
 	})
 	return c.failed

@@ -14,6 +14,7 @@ import (
 	"github.com/sealgate/sealgate/certs"
 	"github.com/sealgate/sealgate/gateway/audit"
 	"github.com/sealgate/sealgate/gateway/s3api/framing"
+	"github.com/sealgate/sealgate/gateway/session"
 )
 
 // Limits bound what one listener and one identity may hold. The zero value
@@ -59,9 +60,12 @@ func (l Limits) withDefaults() Limits {
 // cuts those whose identity was denied.
 type connections struct {
 	net.Listener
-	tls        certs.ServerConfig
-	config     *tls.Config
-	limits     func() Limits // in force now
+	tls      certs.ServerConfig
+	config   *tls.Config
+	limits   func() Limits // in force now
+	sessions bool          // clients sign instead of showing a certificate
+	// recheck says whether a session that a request runs on still holds.
+	recheck    func(*session.Session, time.Time) error
 	handshakes chan struct{} // slots, see turn
 
 	mu       sync.Mutex         // guards all below
@@ -76,6 +80,31 @@ func newConnections(l net.Listener, c certs.ServerConfig, limits func() Limits, 
 		Listener: l, tls: c, config: certs.ServerTLS(c), limits: limits,
 		handshakes: make(chan struct{}, handshakes),
 		open:       map[*conn]certs.ID{}, byID: map[certs.ID]int{}, requests: map[certs.ID]int{},
+	}
+}
+
+// newSessionConnections is for clients that sign.
+func newSessionConnections(l net.Listener, g *Gateway, handshakes int) *connections {
+	cs := newConnections(l, g.config.TLS, g.inForce, handshakes)
+	cs.sessions, cs.config = true, sessionTLS(g.config.SessionCertificate, g.config.TLS.Source)
+	return cs
+}
+
+// sessionTLS is the TLS of the listener for session keys: nobody is asked for
+// a certificate, and none that is offered means anything.
+func sessionTLS(own func() (*tls.Certificate, error), svid certs.Source) *tls.Config {
+	if own == nil {
+		own = func() (*tls.Certificate, error) {
+			m, err := svid.Current()
+			if err != nil {
+				return nil, err
+			}
+			return m.TLS(), nil
+		}
+	}
+	return &tls.Config{
+		MinVersion: tls.VersionTLS13, SessionTicketsDisabled: true, NextProtos: []string{"http/1.1"}, DynamicRecordSizingDisabled: true,
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return own() },
 	}
 }
 
@@ -113,11 +142,12 @@ func (cs *connections) admit(c *conn) bool {
 	return true
 }
 
-func (cs *connections) authenticated(c *conn) {
-	id := c.guard.Peer().ID
+// authenticated counts a connection as that of the first identity that was
+// proven on it.
+func (cs *connections) authenticated(c *conn, id certs.ID) {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
-	if _, there := cs.open[c]; !there {
+	if first, there := cs.open[c]; !there || !first.IsZero() {
 		return
 	}
 	cs.pending--
@@ -182,8 +212,8 @@ func release(counts map[certs.ID]int, id certs.ID) {
 const sweepEvery = time.Second
 
 // sweep aborts connections whose identity was denied, whose trust domain is
-// gone, or whose certificate expired longer ago than MaxOverrun, until ctx
-// ends. A running transfer dies with its connection.
+// gone, or whose certificate or session expired longer ago than MaxOverrun,
+// until ctx ends. A running transfer dies with its connection.
 func (cs *connections) sweep(ctx context.Context) {
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
@@ -204,6 +234,28 @@ func (cs *connections) sweep(ctx context.Context) {
 }
 
 func (cs *connections) mustEnd(c *conn, now time.Time) string {
+	if c.guard != nil {
+		if why := cs.mustEndGuarded(c, now); why != "" {
+			return why
+		}
+	}
+	s := c.running.Load()
+	if s == nil {
+		return ""
+	}
+	err := cs.recheck(s, now)
+	switch {
+	case err == nil || errors.Is(err, certs.ErrNotReady):
+		return ""
+	case !errors.Is(err, session.ErrExpired):
+		return audit.AbortRevoked
+	case now.After(s.Expires.Add(cs.limits().MaxOverrun)):
+		return audit.AbortSession
+	}
+	return ""
+}
+
+func (cs *connections) mustEndGuarded(c *conn, now time.Time) string {
 	err := c.guard.Recheck(now)
 	switch {
 	case err == nil || errors.Is(err, certs.ErrNotReady): // nobody was revoked: new requests get 503

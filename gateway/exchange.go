@@ -26,12 +26,14 @@ type exchange struct {
 	w    *answer
 	body *requestBody
 
-	id     string
-	start  time.Time
-	caller caller
-	who    *policy.Principal // what the caller may do
-	op     s3api.Op
-	act    action
+	id      string
+	start   time.Time
+	options s3api.Options
+	caller  caller
+	claimed string            // identity of a session whose signature was not right (yet)
+	who     *policy.Principal // what the caller may do
+	op      s3api.Op
+	act     action
 
 	event   audit.Event
 	noted   bool          // the log was asked to take an intent or a refusal
@@ -48,7 +50,10 @@ func (g *Gateway) serve(w http.ResponseWriter, r *http.Request) {
 	a := newAnswer(w, rate, start)
 	x := &exchange{
 		g: g, snap: g.Current(), c: c, r: r, w: a, id: NewRequestID(start), start: start,
-		body: newRequestBody(r, a, c.tap, rate), caller: byCertificate(c.guard.Peer()),
+		body: newRequestBody(r, a, c.tap, rate), options: g.optionsOf(c),
+	}
+	if c.guard != nil {
+		x.caller = byCertificate(c.guard.Peer())
 	}
 	g.config.Metrics.inflight.Inc()
 	defer g.config.Metrics.inflight.Dec()
@@ -74,24 +79,46 @@ func (x *exchange) run() error {
 	if wrong != "" {
 		x.closeAfter()
 	}
+	if x.c.owner.sessions {
+		return x.runSigned(wrong)
+	}
 	if err := x.identify(); err != nil {
 		return err
 	}
 	if wrong != "" {
 		return x.refuse(s3api.InvalidRequest(wrong))
 	}
-	if x.c.over || !x.c.owner.enter(x.caller.ID) {
+	return x.within(func() error {
+		op, err := s3api.Parse(x.r, x.options)
+		if op != nil {
+			x.name(op)
+		}
+		if err != nil {
+			return x.refuse(err)
+		}
+		if call, ok := op.(*s3api.STSCall); ok {
+			return x.sts(call)
+		}
+		if err := x.alsoSigned(); err != nil {
+			return err
+		}
+		return x.carryOut()
+	})
+}
+
+// within does the work of a request within the limits of its caller.
+func (x *exchange) within(work func() error) error {
+	id := x.caller.ID // whom the work may yet find to be another
+	if x.c.over || !x.c.owner.enter(id) {
 		x.closeAfter()
 		return x.refuse(s3api.SlowDown("this identity has too many connections or requests at once"))
 	}
-	defer x.c.owner.leave(x.caller.ID) // of the enter above: an exchange that did not enter does not leave
-	op, err := s3api.Parse(x.r, s3api.Options{})
-	if op != nil {
-		x.name(op)
-	}
-	if err != nil {
-		return x.refuse(err)
-	}
+	defer x.c.owner.leave(id)
+	return work()
+}
+
+// carryOut decides and serves.
+func (x *exchange) carryOut() error {
 	grant, err := x.authorize()
 	if err != nil {
 		return err
@@ -205,7 +232,7 @@ func (x *exchange) accessDenied(reason policy.Reason, doing string) error {
 }
 
 func (x *exchange) denial(reason policy.Reason, doing string) string {
-	return fmt.Sprintf("%s may not %s (%s). Request %s", x.caller.ID, doing, reason, x.id)
+	return fmt.Sprintf("%s may not %s (%s). Request %s", x.caller, doing, reason, x.id)
 }
 
 // refused is the event of a request that came to no operation.
@@ -216,6 +243,9 @@ const refused = "request.refused"
 func (x *exchange) refuse(err error) error {
 	e := x.translate(err)
 	x.event.Event, x.event.Detail = refused, map[string]string{"s3_error": e.Code}
+	if x.claimed != "" {
+		x.event.Detail["claimed"] = x.claimed
+	}
 	if x.op == nil { // what was asked for has no name: the record keeps how it was asked
 		path, _, _ := strings.Cut(x.r.RequestURI, "?") // a query may carry a signature
 		x.event.Detail["method"], x.event.Detail["target"] = x.r.Method, path
@@ -275,6 +305,10 @@ func (x *exchange) fail(err error) {
 		s3api.WriteErrorLate(x.w, x.r, e, x.id)
 		return
 	}
+	if s3api.IsSTS(x.r, x.options) {
+		s3api.WriteSTSError(x.w, e, x.id)
+		return
+	}
 	s3api.WriteError(x.w, x.r, e, x.id)
 }
 
@@ -318,6 +352,7 @@ func (x *exchange) gone() string {
 // panic of a handler ends this request alone.
 func (x *exchange) finish() {
 	p := recover()
+	x.c.running.Store(nil)
 	if p != nil && p != http.ErrAbortHandler { //nolint:errorlint // the sentinel is compared as net/http does
 		x.g.config.Metrics.panics.Inc()
 		x.g.config.Log.LogAttrs(x.r.Context(), slog.LevelError, "panic while serving",
@@ -357,7 +392,7 @@ func (x *exchange) log() {
 func (x *exchange) baseEvent() audit.Event {
 	host, _, _ := net.SplitHostPort(x.r.RemoteAddr)
 	return audit.Event{
-		Actor: x.caller.ID.String(), ActorType: "service", TrustDomain: x.caller.ID.TrustDomain().String(),
+		Actor: x.caller.ID.String(), ActorType: x.caller.kind(), TrustDomain: x.caller.ID.TrustDomain().String(),
 		CertSerial: x.caller.serial, RequestID: x.id, SrcIP: host, UserAgent: x.r.UserAgent(),
 	}
 }

@@ -4,6 +4,7 @@ package gateway
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"github.com/sealgate/sealgate/certs"
+	"github.com/sealgate/sealgate/envelope"
 	"github.com/sealgate/sealgate/gateway/audit"
 	"github.com/sealgate/sealgate/gateway/policy"
 	"github.com/sealgate/sealgate/gateway/state"
@@ -44,6 +46,16 @@ type Config struct {
 	// Buckets makes and removes buckets on demand. Nil means that the buckets
 	// of the snapshot are all there are.
 	Buckets Buckets
+	// Domain is that of virtual-host addressing on the mTLS listener: BUCKET.Domain.
+	// "" is path style only.
+	Domain string
+	// SessionDomain is likewise that of the listener for session keys.
+	SessionDomain string
+	// SessionCertificate is what the listener for session keys presents. Nil
+	// means the gateway's own SVID.
+	SessionCertificate func() (*tls.Certificate, error)
+	// Deployment is bound into every session.
+	Deployment envelope.ID
 	// Log takes one line a request. Nil means slog.Default.
 	Log *slog.Logger
 }
@@ -57,6 +69,8 @@ type Snapshot struct {
 	Keys *rotation.Set
 	// Buckets maps logical names to stores.
 	Buckets map[string]Bucket
+	// STS says how sessions are made. Nil: session keys are off.
+	STS *STS
 
 	principals principals
 }
@@ -111,11 +125,23 @@ func (g *Gateway) Use(s *Snapshot) { g.snap.Store(s) }
 // Current gives the snapshot in force.
 func (g *Gateway) Current() *Snapshot { return g.snap.Load() }
 
-// Serve answers on l until ctx ends, then lets running requests finish for at
+// Serve answers S3 over mutual TLS on l until ctx ends, then lets running requests finish for at
 // most drain and cuts what is left. It returns once every request has ended,
 // its record included; nil after such an end.
 func (g *Gateway) Serve(ctx context.Context, l net.Listener, drain time.Duration) error {
-	cs := newConnections(l, g.config.TLS, func() Limits { return *g.limits.Load() }, 2*runtime.NumCPU())
+	return g.serveOn(ctx, newConnections(l, g.config.TLS, g.inForce, 2*runtime.NumCPU()), drain)
+}
+
+// ServeSessions answers clients that sign with session keys, over TLS that
+// asks for no certificate; else it is like Serve.
+func (g *Gateway) ServeSessions(ctx context.Context, l net.Listener, drain time.Duration) error {
+	return g.serveOn(ctx, newSessionConnections(l, g, 2*runtime.NumCPU()), drain)
+}
+
+func (g *Gateway) inForce() Limits { return *g.limits.Load() }
+
+func (g *Gateway) serveOn(ctx context.Context, cs *connections, drain time.Duration) error {
+	cs.recheck = g.recheckSession
 	srv := g.server()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -162,25 +188,41 @@ func shutdown(srv *http.Server, wait time.Duration) error {
 	return srv.Shutdown(ctx)
 }
 
-// principals caches the compiled rights of identities under one policy.
+// principals caches the compiled rights of identities and sessions under one
+// policy.
 type principals struct {
 	mu sync.Mutex
-	m  map[certs.ID]*policy.Principal
+	m  map[rights]*policy.Principal
+}
+
+// rights is whose they are, and how they were narrowed.
+type rights struct {
+	id           certs.ID
+	role, scopes string
 }
 
 // maxPrincipals bounds the cache, which begins anew when it is full.
 const maxPrincipals = 10_000
 
 func (s *Snapshot) principal(id certs.ID) *policy.Principal {
+	return s.narrowed(id, policy.Narrowing{})
+}
+
+// narrowed is the principal of a session.
+func (s *Snapshot) narrowed(id certs.ID, n policy.Narrowing) *policy.Principal {
+	key := rights{id: id, role: n.Role, scopes: fmt.Sprint(n.Scopes)}
+	if n.Scopes == nil {
+		key.scopes = ""
+	}
 	s.principals.mu.Lock()
 	defer s.principals.mu.Unlock()
-	if p, ok := s.principals.m[id]; ok {
+	if p, ok := s.principals.m[key]; ok {
 		return p
 	}
-	p := s.Policy.Principal(id)
+	p := s.Policy.Session(id, n)
 	if s.principals.m == nil || len(s.principals.m) >= maxPrincipals {
-		s.principals.m = map[certs.ID]*policy.Principal{}
+		s.principals.m = map[rights]*policy.Principal{}
 	}
-	s.principals.m[id] = p
+	s.principals.m[key] = p
 	return p
 }

@@ -57,6 +57,7 @@ func appendBody(b []byte, r *Record) []byte {
 	l.recovery(r)
 	l.opening(r)
 	l.pairs(`,"detail":`, r.Detail)
+	l.str(`,"session":`, r.Session)
 	return append(l.b, '}')
 }
 

@@ -20,6 +20,7 @@ type Event struct {
 	Role        string // the role whose rule allowed it, or the last that could have
 	CertSerial  string // hex
 	CertSHA256  string // hex, of the leaf's DER
+	Session     string // access key of the session that vouched, or was made
 
 	Action    string // S3 operation or gateway verb: GetObject, PutObject, key-rotate
 	Bucket    string // logical bucket
@@ -84,7 +85,8 @@ const (
 	AbortBackend       = "backend_error"
 	AbortIntegrity     = "integrity_failure"
 	AbortRevoked       = "revoked_midstream"
-	AbortExpired       = "svid_expired" // the certificate expired longer ago than max_overrun
+	AbortExpired       = "svid_expired"    // the certificate expired longer ago than max_overrun
+	AbortSession       = "session_expired" // likewise the session
 	AbortShutdown      = "shutdown"
 	AbortPanic         = "panic"
 	AbortWithdrawn     = "withdrawn" // the request gave up before its intent was durable: nothing was disclosed

@@ -32,6 +32,7 @@ func (e *Event) fill(r *Record) {
 	r.Role = clip(e.Role, maxString)
 	r.CertSerial = clip(e.CertSerial, maxID)
 	r.CertSHA256 = clip(e.CertSHA256, maxID)
+	r.Session = clip(e.Session, maxID)
 	r.Action = clip(e.Action, maxID)
 	r.Bucket, r.Key, r.KeyHex = e.Bucket, e.Key, exactKey(e.Key)
 	r.VersionID = clip(e.VersionID, maxString)

@@ -125,6 +125,8 @@ type Record struct {
 	TornSHA256     string `json:"torn_sha256,omitempty"`
 
 	Detail map[string]string `json:"detail,omitempty"`
+
+	Session string `json:"session,omitempty"`
 }
 
 // Path is BUCKET/KEY, or the bucket alone, or empty.
