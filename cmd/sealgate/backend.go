@@ -180,7 +180,13 @@ func (s *system) auditDir() string { return s.cfg.AuditDir() }
 func verbOf(action string) string {
 	verbs := map[string]policy.Verb{
 		"GetObject": policy.VerbRead, "HeadObject": policy.VerbRead, "PutObject": policy.VerbWrite, "DeleteObject": policy.VerbDelete,
-		"ListObjects": policy.VerbList, "ListObjectsV2": policy.VerbList,
+		"ListObjects": policy.VerbList, "ListObjectsV2": policy.VerbList, "ListObjectVersions": policy.VerbList,
+		"CopyObject": policy.VerbWrite, "DeleteObjects": policy.VerbDelete,
+		"CreateMultipartUpload": policy.VerbCreate, "UploadPart": policy.VerbCreate, "UploadPartCopy": policy.VerbCreate,
+		"CompleteMultipartUpload": policy.VerbWrite, "AbortMultipartUpload": policy.VerbCreate,
+		"ListParts": policy.VerbList, "ListMultipartUploads": policy.VerbList,
+		"GetObjectTagging": policy.VerbRead, "GetObjectAttributes": policy.VerbRead, "GetObjectAcl": policy.VerbRead,
+		"PutObjectTagging": policy.VerbTag, "DeleteObjectTagging": policy.VerbTag, "PutObjectAcl": policy.VerbWrite,
 	}
 	if v, ok := verbs[action]; ok {
 		return v.String()

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,9 +17,9 @@ const completionPatience = 300 * time.Millisecond
 
 // completePaths offers buckets, and what lies in them, for the argument at
 // position nth; files are offered for the others.
-func (a *app) completePaths(nth int) func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+func (a *app) completePaths(at ...int) func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 	return func(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
-		if len(args) != nth {
+		if !slices.Contains(at, len(args)) {
 			return nil, cobra.ShellCompDirectiveDefault
 		}
 		if a.environment(cmd) != nil {

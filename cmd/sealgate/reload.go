@@ -17,6 +17,7 @@ import (
 	"github.com/sealgate/sealgate/gateway/config"
 	"github.com/sealgate/sealgate/gateway/control"
 	"github.com/sealgate/sealgate/gateway/policy"
+	"github.com/sealgate/sealgate/gateway/state"
 	"github.com/sealgate/sealgate/gateway/store"
 )
 
@@ -86,19 +87,32 @@ func (s *system) apply(ctx context.Context) (control.ReloadResult, error) {
 // takeOver puts what was read in force, all at once. A bucket that is no
 // longer named stays open for the requests that still use it.
 func (s *system) takeOver(ctx context.Context, p *policy.Policy, cfg *config.Config) error {
+	made, err := s.madeBuckets(ctx)
+	if err != nil {
+		return err
+	}
+	return s.putInForce(ctx, p, cfg, made)
+}
+
+// putInForce is takeOver with these buckets besides those of the
+// configuration.
+func (s *system) putInForce(ctx context.Context, p *policy.Policy, cfg *config.Config, made []state.MadeBucket) error {
+	whole, err := withMade(cfg, made)
+	if err != nil {
+		return err
+	}
 	stores, caps := map[string]store.Store{}, map[string]bool{}
-	for _, b := range cfg.Buckets {
+	for _, b := range whole.Buckets {
 		st, open := s.stores[b.Name]
 		conditional := s.caps[b.Name]
 		if !open {
-			var err error
-			if st, conditional, err = s.openBucket(ctx, cfg, b); err != nil {
-				return err
+			if st, conditional, err = s.openBucket(ctx, whole, b); err != nil {
+				return errors.Join(err, s.closeStore(b.Name))
 			}
 		}
 		stores[b.Name], caps[b.Name] = st, conditional
 	}
-	rings, err := s.keyrings(ctx, cfg, stores)
+	rings, err := s.keyrings(ctx, whole, stores)
 	if err != nil {
 		return err
 	}
@@ -109,7 +123,7 @@ func (s *system) takeOver(ctx context.Context, p *policy.Policy, cfg *config.Con
 	if err := s.level.UnmarshalText([]byte(cfg.Log.Level)); err != nil {
 		return err
 	}
-	s.policy, s.cfg, s.stores, s.caps, s.rings = p, cfg, stores, caps, rings
+	s.policy, s.cfg, s.stores, s.caps, s.rings, s.made = p, cfg, stores, caps, rings, made
 	s.gateway.Limit(limitsOf(cfg))
 	s.gateway.Use(s.snapshot(keys))
 	return nil

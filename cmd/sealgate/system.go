@@ -72,8 +72,11 @@ type system struct {
 	controlListener     net.Listener // nil unless configured
 	madeKeyFile         string
 
-	mu     sync.Mutex // serializes reloads and rotations
+	mu     sync.Mutex // serializes reloads, rotations and changes of buckets
 	policy *policy.Policy
+	made   []state.MadeBucket // buckets on demand that are in force
+
+	storeClosers map[string]func() error // of stores that must be closed, by bucket
 
 	group   *errgroup.Group
 	cancel  context.CancelFunc
@@ -163,15 +166,46 @@ func (s *system) openState(ctx context.Context) (err error) {
 
 // openStores opens every bucket and finds out what its backend can do.
 func (s *system) openStores(ctx context.Context) error {
-	s.stores, s.caps = map[string]store.Store{}, map[string]bool{}
-	for _, b := range s.cfg.Buckets {
-		st, conditional, err := s.openBucket(ctx, s.cfg, b)
+	s.stores, s.caps, s.storeClosers = map[string]store.Store{}, map[string]bool{}, map[string]func() error{}
+	s.onClose(s.closeStores)
+	if err := s.settleBuckets(ctx); err != nil {
+		return err
+	}
+	made, err := s.madeBuckets(ctx)
+	if err != nil {
+		return err
+	}
+	cfg, err := withMade(s.cfg, made)
+	if err != nil {
+		return fail(exitUsage, err, "")
+	}
+	for _, b := range cfg.Buckets {
+		st, conditional, err := s.openBucket(ctx, cfg, b)
 		if err != nil {
 			return err
 		}
 		s.stores[b.Name], s.caps[b.Name] = st, conditional
 	}
+	s.made = made
 	return nil
+}
+
+// closeStores closes what openBucket opened.
+func (s *system) closeStores() error {
+	var errs []error
+	for name := range s.storeClosers {
+		errs = append(errs, s.closeStore(name))
+	}
+	return errors.Join(errs...)
+}
+
+func (s *system) closeStore(bucket string) error {
+	closer := s.storeClosers[bucket]
+	delete(s.storeClosers, bucket)
+	if closer == nil {
+		return nil
+	}
+	return closer()
 }
 
 // openBucket opens one bucket; conditional says whether its storage honours
@@ -182,7 +216,7 @@ func (s *system) openBucket(ctx context.Context, cfg *config.Config, b config.Bu
 		return nil, false, fail(exitFailed, fmt.Errorf("opening bucket %s: %w", b.Name, err), "")
 	}
 	if closer != nil {
-		s.onClose(closer)
+		s.storeClosers[b.Name] = closer
 	}
 	if backend := cfg.Backend(b.Backend); backend.Kind == config.BackendS3 && !backend.ConditionalWrites {
 		return st, false, nil
@@ -274,13 +308,16 @@ func (s *system) openGateway(ctx context.Context) error {
 	}
 	s.gateway = gateway.New(gateway.Config{
 		TLS: s.tls, Limits: limitsOf(s.cfg), Audit: s.audit, Metrics: gateway.NewMetrics(s.metrics), Log: s.log,
-		State: s.db, AbandonAfter: s.cfg.Uploads.AbandonAfter, Self: s.cfg.GatewayID().String(),
+		State: s.db, AbandonAfter: s.cfg.Uploads.AbandonAfter, Self: s.cfg.GatewayID().String(), Buckets: s.bucketMaker(),
 	})
 	s.gateway.Use(s.snapshot(keys))
 	if err := s.gateway.Reconcile(ctx, s.audit); err != nil {
 		return err
 	}
 	s.run(func() error { return s.gateway.Reap(ctx) })
+	if s.cfg.OnDemand.Enabled {
+		s.run(func() error { return s.watchBuckets(ctx) })
+	}
 	return nil
 }
 
@@ -288,6 +325,11 @@ func (s *system) snapshot(keys *rotation.Set) *gateway.Snapshot {
 	snap := &gateway.Snapshot{Policy: s.policy, Keys: keys, Buckets: map[string]gateway.Bucket{}}
 	for name, st := range s.stores {
 		snap.Buckets[name] = gateway.Bucket{Store: st, Conditional: s.caps[name], Created: s.started.Truncate(time.Second)}
+	}
+	for _, b := range s.made {
+		bucket := snap.Buckets[b.Name]
+		bucket.Created = b.Created
+		snap.Buckets[b.Name] = bucket
 	}
 	return snap
 }

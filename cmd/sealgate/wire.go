@@ -43,11 +43,30 @@ func openStore(cfg *config.Config, bucket string, persist func(string)) (store.S
 		}
 		return st, st.Close, nil
 	}
-	st, err := s3.Open(s3.Config{
-		Endpoint: backend.Endpoint, Region: backend.Region, Bucket: b.Bucket, CAFile: backend.CAFile,
-		Instance: backend.Credential.Instance, Read: func() (s3.Credentials, error) { return readCredentials(backend.Credential.File) },
-	})
+	st, err := s3.Open(s3Config(backend, b.Bucket))
 	return st, nil, err
+}
+
+func s3Config(b *config.Backend, bucket string) s3.Config {
+	return s3.Config{
+		Endpoint: b.Endpoint, Region: b.Region, Bucket: bucket, CAFile: b.CAFile,
+		Instance: b.Credential.Instance, Read: func() (s3.Credentials, error) { return readCredentials(b.Credential.File) },
+	}
+}
+
+// openBuckets opens what makes and removes the buckets of a backend.
+func openBuckets(cfg *config.Config, backend string) (store.BucketMaker, error) {
+	b := cfg.Backend(backend)
+	if b == nil {
+		return nil, fmt.Errorf("backend %s is not configured", backend)
+	}
+	if b.Kind == config.BackendDisk {
+		if err := os.MkdirAll(b.Dir, 0o700); err != nil {
+			return nil, err
+		}
+		return disk.Buckets{Dir: b.Dir}, nil
+	}
+	return s3.OpenBuckets(s3Config(b, ""))
 }
 
 // openKEK opens a KEK. The first start of an installation makes the keystore,

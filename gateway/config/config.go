@@ -24,7 +24,7 @@ type Config struct {
 	System      System            `yaml:"system" reload:"never" doc:"where the gateway keeps records of its own"`
 	Backends    []Backend         `yaml:"backends" as:"named name" reload:"restart" doc:"where ciphertext is stored, by name"`
 	Buckets     []Bucket          `yaml:"buckets" as:"named bucket" reload:"live" doc:"what clients see, by name: where its ciphertext lies"`
-	OnDemand    OnDemand          `yaml:"buckets_on_demand" reload:"live" doc:"buckets that clients make and remove themselves, where the policy grants bucket-create and bucket-delete"`
+	OnDemand    OnDemand          `yaml:"buckets_on_demand" reload:"restart" doc:"buckets that clients make and remove themselves, where the policy grants bucket-create and bucket-delete"`
 	KEKs        []KEK             `yaml:"keks" as:"named name" reload:"restart" doc:"keys that wrap the keyrings' keys, by name"`
 	Keyrings    []Keyring         `yaml:"keyrings" as:"keyrings" reload:"live" doc:"which KEK protects what; the longest scope wins; absent is one keyring a bucket"`
 	Audit       Audit             `yaml:"audit" reload:"restart" doc:"the audit log, in the data directory"`

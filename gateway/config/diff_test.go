@@ -30,7 +30,7 @@ func TestDiff(t *testing.T) {
 		{"a bucket's backend", "scratch: {backend: disk}", "scratch: {backend: aws}", config.Changes{Never: []string{"buckets.scratch.backend"}}},
 		{"a new bucket", "  scratch:", "  more: {backend: disk}\n  scratch:", config.Changes{Live: []string{"buckets.more", "keyrings.more/"}}},
 		{"buckets in another order", "  scratch: {backend: disk}\nkeks", "keks", config.Changes{}},
-		{"buckets on demand", "enabled: true, backend: minio-a", "backend: disk", config.Changes{Live: []string{"buckets_on_demand.enabled", "buckets_on_demand.backend"}}},
+		{"buckets on demand", "enabled: true, backend: minio-a", "backend: disk", config.Changes{Restart: []string{"buckets_on_demand.enabled", "buckets_on_demand.backend"}}},
 		{"a new backend", "  disk: {kind", "  new: {kind: disk, dir: /srv/new}\n  disk: {kind", config.Changes{Live: []string{"backends.new"}}},
 		{"an endpoint", "https://minio-a", "https://minio-b", config.Changes{Restart: []string{"backends.minio-a.endpoint"}}},
 		{"a credential", "/run/credentials/minio-a", "/run/credentials/minio", config.Changes{Live: []string{"backends.minio-a.credential.file"}}},

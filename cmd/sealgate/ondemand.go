@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sealgate/sealgate/gateway"
+	"github.com/sealgate/sealgate/gateway/config"
+	"github.com/sealgate/sealgate/gateway/state"
+	"github.com/sealgate/sealgate/gateway/store"
+)
+
+// onDemand makes and removes buckets while the gateway runs. What it made is
+// remembered in the database, and served like the buckets of the configuration.
+type onDemand struct{ *system }
+
+var _ gateway.Buckets = onDemand{}
+
+// madeBuckets gives the buckets made on demand that are in use.
+func (s *system) madeBuckets(ctx context.Context) ([]state.MadeBucket, error) {
+	all, err := s.db.MadeBuckets(ctx)
+	return slices.DeleteFunc(all, func(b state.MadeBucket) bool { return b.State != state.BucketReady }), err
+}
+
+// withMade is a configuration with buckets that were made on demand besides.
+func withMade(cfg *config.Config, made []state.MadeBucket) (*config.Config, error) {
+	out := *cfg
+	out.Buckets, out.Keyrings = slices.Clip(cfg.Buckets), slices.Clip(cfg.Keyrings)
+	for _, b := range made {
+		as := config.Bucket{Name: b.Name, Backend: b.Backend, Bucket: b.Name}
+		switch other := cfg.Shares(as); {
+		case other != "":
+			return nil, fmt.Errorf("bucket %s was made on demand, and bucket %s of the configuration would lie in one place with it", b.Name, other)
+		case cfg.Backend(b.Backend) == nil:
+			return nil, fmt.Errorf("bucket %s was made on demand in backend %s, which the configuration does not name", b.Name, b.Backend)
+		}
+		out.Buckets = append(out.Buckets, as)
+		out.Keyrings = append(out.Keyrings, config.Keyring{Scope: b.Name + "/", KEK: b.KEK})
+	}
+	return &out, nil
+}
+
+// Make implements gateway.Buckets.
+func (s onDemand) Make(ctx context.Context, name string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !config.IsBucketName(name) {
+		return fmt.Errorf("bucket %s: %w", name, store.ErrKey)
+	}
+	o := s.cfg.OnDemand
+	b := state.MadeBucket{Name: name, Backend: o.Backend, KEK: o.KEK}
+	made, err := s.madeBuckets(ctx)
+	if err != nil {
+		return err
+	}
+	cfg, err := withMade(s.cfg, made)
+	if err != nil {
+		return err
+	}
+	if other := cfg.Shares(config.Bucket{Name: name, Backend: o.Backend, Bucket: name}); other != "" {
+		return fmt.Errorf("bucket %s would lie in one place with %s: %w", name, other, store.ErrPrecondition)
+	}
+	if err := s.db.MakeBucket(ctx, b); errors.Is(err, state.ErrConflict) {
+		return fmt.Errorf("bucket %s: %w", name, store.ErrPrecondition)
+	} else if err != nil {
+		return err
+	}
+	if err := s.makeBehind(ctx, b); err != nil {
+		return err
+	}
+	b.Created = time.Now()
+	if err := s.putInForce(ctx, s.policy, s.cfg, append(made, b)); err != nil {
+		return err
+	}
+	return s.db.SetBucket(ctx, name, state.BucketMaking, state.BucketReady)
+}
+
+// makeBehind makes the bucket of the backend. One that is there already is
+// somebody else's and never taken over.
+func (s *system) makeBehind(ctx context.Context, b state.MadeBucket) error {
+	maker, err := openBuckets(s.cfg, b.Backend)
+	if err != nil {
+		return err
+	}
+	err = maker.MakeBucket(ctx, b.Name)
+	if errors.Is(err, store.ErrPrecondition) || errors.Is(err, store.ErrKey) {
+		err = errors.Join(err, s.db.SetBucket(ctx, b.Name, state.BucketMaking, state.BucketRemoved))
+	}
+	return err
+}
+
+// Remove implements gateway.Buckets. It first takes the bucket away from
+// clients, then looks whether anything of theirs is in it, and removes what is
+// the gateway's own last: the backend itself refuses to remove a bucket into
+// which something came meanwhile.
+func (s onDemand) Remove(ctx context.Context, name string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	made, err := s.madeBuckets(ctx)
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(made, func(b state.MadeBucket) bool { return b.Name == name })
+	switch {
+	case i < 0 && s.cfg.Bucket(name) != nil:
+		return gateway.ErrConfigured
+	case i < 0:
+		return fmt.Errorf("bucket %s: %w", name, store.ErrNotFound)
+	}
+	st, b := s.stores[name], made[i]
+	if err := emptyOfClients(ctx, st); err != nil {
+		return err
+	}
+	if err := s.db.SetBucket(ctx, name, state.BucketReady, state.BucketRemoving); err != nil {
+		return err
+	}
+	rest := slices.Delete(slices.Clone(made), i, i+1)
+	err = s.putInForce(ctx, s.policy, s.cfg, rest)
+	if err == nil {
+		err = s.clearAndRemove(ctx, b, st)
+	}
+	if err != nil { // it is there still: clients have it back
+		back := errors.Join(s.putInForce(ctx, s.policy, s.cfg, made), s.db.SetBucket(ctx, name, state.BucketRemoving, state.BucketReady))
+		return errors.Join(err, back)
+	}
+	return s.db.SetBucket(ctx, name, state.BucketRemoving, state.BucketRemoved)
+}
+
+// clearAndRemove removes a bucket that no request reaches any more.
+func (s *system) clearAndRemove(ctx context.Context, b state.MadeBucket, st store.Store) error {
+	if err := s.gateway.DropUploads(ctx, b.Name, st); err != nil {
+		return err
+	}
+	if err := emptyOfClients(ctx, st); err != nil {
+		return err
+	}
+	for o, err := range reservedIn(ctx, st) {
+		if err == nil {
+			err = st.Delete(ctx, o)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if err := s.closeStore(b.Name); err != nil {
+		return err
+	}
+	maker, err := openBuckets(s.cfg, b.Backend)
+	if err != nil {
+		return err
+	}
+	if err := maker.RemoveBucket(ctx, b.Name); err != nil && !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	return nil
+}
+
+// emptyOfClients is store.ErrPrecondition where a key is not the gateway's.
+func emptyOfClients(ctx context.Context, st store.Store) error {
+	// What sorts before the reserved names, and what sorts behind them.
+	for _, o := range []store.ListOptions{{Max: 1}, {Max: 1, StartAfter: store.Reserved + "\U0010FFFF"}} {
+		page, err := st.List(ctx, o)
+		if err != nil {
+			return err
+		}
+		for _, found := range page.Objects {
+			if !strings.HasPrefix(found.Key, store.Reserved) {
+				return fmt.Errorf("an object is in the bucket: %w", store.ErrPrecondition)
+			}
+		}
+	}
+	return nil
+}
+
+// reservedIn yields the gateway's own keys in a bucket.
+func reservedIn(ctx context.Context, st store.Store) func(func(string, error) bool) {
+	return func(yield func(string, error) bool) {
+		for o := (store.ListOptions{Prefix: store.Reserved}); ; {
+			page, err := st.List(ctx, o)
+			if err != nil {
+				yield("", err)
+				return
+			}
+			for _, found := range page.Objects {
+				if !yield(found.Key, nil) {
+					return
+				}
+			}
+			if !page.More {
+				return
+			}
+			o.StartAfter = page.Next
+		}
+	}
+}
+
+// settleBuckets ends at a start what a crash cut off: a bucket that was being
+// removed is gone, or in use again.
+func (s *system) settleBuckets(ctx context.Context) error {
+	all, err := s.db.MadeBuckets(ctx)
+	if err != nil {
+		return err
+	}
+	for _, b := range all {
+		if b.State != state.BucketRemoving || s.cfg.Backend(b.Backend) == nil {
+			continue
+		}
+		maker, err := openBuckets(s.cfg, b.Backend)
+		if err != nil {
+			return err
+		}
+		to := state.BucketRemoved
+		if err := maker.RemoveBucket(ctx, b.Name); errors.Is(err, store.ErrPrecondition) {
+			to = state.BucketReady
+		} else if err != nil && !errors.Is(err, store.ErrNotFound) {
+			return fmt.Errorf("removing bucket %s, which a stop cut off: %w", b.Name, err)
+		}
+		if err := s.db.SetBucket(ctx, b.Name, state.BucketRemoving, to); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// bucketsEvery is how soon a replica serves what another one made.
+const bucketsEvery = time.Second
+
+// watchBuckets follows what other replicas make and remove.
+func (s *system) watchBuckets(ctx context.Context) error {
+	tick := time.NewTicker(bucketsEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		if err := s.followBuckets(ctx); err != nil && ctx.Err() == nil {
+			s.log.LogAttrs(ctx, slog.LevelError, "buckets of other replicas not followed", slog.String("error", err.Error()))
+		}
+	}
+}
+
+func (s *system) followBuckets(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	made, err := s.madeBuckets(ctx)
+	if err != nil || slices.EqualFunc(made, s.made, func(a, b state.MadeBucket) bool { return a.Name == b.Name }) {
+		return err
+	}
+	return s.putInForce(ctx, s.policy, s.cfg, made)
+}
+
+// bucketMaker is nil where the buckets of the configuration are all there are.
+func (s *system) bucketMaker() gateway.Buckets {
+	if !s.cfg.OnDemand.Enabled {
+		return nil
+	}
+	return onDemand{s}
+}
