@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"encoding/base64"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -107,4 +108,35 @@ func ExampleWriteList() {
 	// <MaxKeys>1000</MaxKeys>
 	// <IsTruncated>false</IsTruncated>
 	// </ListBucketResult>
+}
+
+func ExampleDeleteObjects_Keys() {
+	const doc = "<Delete><Object><Key>a</Key></Object><Object><Key>b/../c</Key></Object></Delete>"
+	r := incoming(fmt.Sprintf("POST /models?delete HTTP/1.1\r\nHost: s3\r\nContent-Length: %d\r\n\r\n%s", len(doc), doc))
+	op, err := s3api.Parse(r, s3api.Options{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	keys, quiet, err := op.(*s3api.DeleteObjects).Keys(r.Body)
+	fmt.Println(keys[0].Key, keys[0].Err)
+	fmt.Println(keys[1].Key, keys[1].Err)
+	fmt.Println(quiet, err)
+	// Output:
+	// a <nil>
+	// b/../c InvalidURI: the key holds a segment "." or "..": keys are exact, nothing is resolved
+	// false <nil>
+}
+
+func ExampleCombineCRC() {
+	sum := func(s string) []byte {
+		h := crc32.NewIEEE()
+		_, _ = io.WriteString(h, s)
+		return h.Sum(nil)
+	}
+	fmt.Printf("%x\n", s3api.CombineCRC(s3api.ChecksumCRC32, sum("hello "), sum("world"), 5))
+	fmt.Printf("%x\n", sum("hello world"))
+	// Output:
+	// 0d4a1185
+	// 0d4a1185
 }

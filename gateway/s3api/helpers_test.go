@@ -63,3 +63,8 @@ func refused(tb testing.TB, code string, lines ...string) Error {
 	}
 	return wantError(tb, err, code, Codes[code].Status)
 }
+
+// with gives the lines of a request: its first, some headers, and more of them.
+func with(line string, headers []string, more ...string) []string {
+	return append(append([]string{line}, headers...), more...)
+}

@@ -193,7 +193,7 @@ func (r *request) checkNoBody() *Error {
 		return InvalidRequest("The request included a body. Requests of this type must not include a non-empty body.")
 	}
 	if strings.HasPrefix(r.header.get("x-amz-content-sha256"), "STREAMING-") {
-		return InvalidRequest("a streaming x-amz-content-sha256 is for uploads alone")
+		return InvalidRequest(noStreamingHere)
 	}
 	return nil
 }

@@ -30,21 +30,29 @@ type xmlBody struct {
 // object's.
 func (r *request) readXMLBody(limit int64, steps ...func(*payload) *Error) (xmlBody, *Error) {
 	var b xmlBody
-	for _, step := range append([]func(*payload) *Error{r.payloadMode, r.payloadSize, r.payloadMD5}, steps...) {
+	steps = append([]func(*payload) *Error{r.payloadMode, notStreaming, r.payloadSize, r.payloadMD5}, steps...)
+	for _, step := range steps {
 		if err := step(&b.payload); err != nil {
 			return xmlBody{}, err
 		}
 	}
-	switch {
-	case b.payload.mode.chunked:
-		return xmlBody{}, InvalidRequest("a streaming x-amz-content-sha256 is for uploads alone")
-	case b.payload.size > limit:
+	if b.payload.size > limit {
 		e := NewError("MaxMessageLengthExceeded", "")
 		e.Extra = []Element{{"MaxMessageLengthBytes", itoa(int(limit))}}
 		return xmlBody{}, e
 	}
 	return b, nil
 }
+
+// notStreaming refuses the framing of uploads: it is for uploads alone.
+func notStreaming(p *payload) *Error {
+	if p.mode.chunked {
+		return InvalidRequest(noStreamingHere)
+	}
+	return nil
+}
+
+const noStreamingHere = "The value of x-amz-content-sha256 header is invalid."
 
 // read gives the whole body once its length and checksums were verified.
 func (b xmlBody) read(src io.Reader) ([]byte, error) {
