@@ -246,7 +246,7 @@ func TestSignLikeTheReference(t *testing.T) {
 	if want, _, _ := strings.Cut(presignedExample[0][len("GET "):], " "); got.RequestURI() != want {
 		t.Errorf("presigned\n%s, want\n%s", got.RequestURI(), want)
 	}
-	r, err := http.NewRequest("GET", u.String(), nil)
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, u.String(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -250,7 +250,7 @@ func TestChunkedByMinio(t *testing.T) {
 			t.Run(fmt.Sprintf("%d %t", size, trailing), func(t *testing.T) {
 				t.Parallel()
 				data := bytes.Repeat([]byte("0123456789abcdef"), size/16+1)[:size]
-				r, err := http.NewRequestWithContext(context.Background(), "PUT", "http://localhost:9444/models/k", bytes.NewReader(data))
+				r, err := http.NewRequestWithContext(context.Background(), http.MethodPut, "http://localhost:9444/models/k", bytes.NewReader(data))
 				if err != nil {
 					t.Fatal(err)
 				}

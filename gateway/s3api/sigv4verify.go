@@ -71,7 +71,8 @@ func (s *Signed) checkTime(r *http.Request, now time.Time) *Error {
 	case s.Time.Sub(now) > MaxSkew, !s.Presigned && now.Sub(s.Time) > MaxSkew:
 		e := NewError("RequestTimeTooSkewed", "")
 		e.Extra = []Element{
-			{"RequestTime", s.Time.UTC().Format(sigTime)}, server,
+			{"RequestTime", s.Time.UTC().Format(sigTime)},
+			server,
 			{"MaxAllowedSkewMilliseconds", strconv.FormatInt(MaxSkew.Milliseconds(), 10)},
 		}
 		return e
@@ -79,7 +80,8 @@ func (s *Signed) checkTime(r *http.Request, now time.Time) *Error {
 		e := AccessDenied("Request has expired.")
 		e.Extra = []Element{
 			{"X-Amz-Expires", strconv.Itoa(int(s.Expires.Seconds()))},
-			{"Expires", s.Time.Add(s.Expires).UTC().Format(time.RFC3339)}, server,
+			{"Expires", s.Time.Add(s.Expires).UTC().Format(time.RFC3339)},
+			server,
 		}
 		return e
 	}
