@@ -34,8 +34,9 @@ func (a *app) auditVerifyCmd() *cobra.Command {
 audit folder of the data directory. It reads files only, takes no lock, and may
 run beside the gateway.
 
-Where the state database of the data directory can be read, the log must also be
-one that the gateway registered there: a log replaced as a whole is found.`,
+Without DIR the log must also be one that the gateway registered in its state
+database: a log replaced as a whole is found. With --config that may be
+PostgreSQL, which has to answer.`,
 		RunE: func(cmd *cobra.Command, args []string) error { return a.auditVerify(cmd.Context(), args, since) },
 	}
 	c.Flags().StringVar(&since, "since-checkpoint", "", "a checkpoint `file` kept from before, which the log must still contain")
@@ -76,17 +77,21 @@ func (a *app) auditDir(ctx context.Context, args []string) (string, []audit.Regi
 	if len(args) == 1 {
 		return args[0], nil, nil
 	}
-	data, err := a.dataDir()
+	source, err := a.configSource()
 	if err != nil {
 		return "", nil, err
 	}
-	dir := filepath.Join(data, "audit")
-	logs, err := state.ReadLogs(ctx, state.Config{Path: filepath.Join(data, "state.db")})
+	cfg, _, err := source.read() // its faults were told above
+	if err != nil {
+		return "", nil, err
+	}
+	dir := cfg.AuditDir()
+	logs, err := state.ReadLogs(ctx, stateConfig(cfg))
 	if errors.Is(err, fs.ErrNotExist) {
 		return dir, nil, nil
 	}
 	if err != nil {
-		return "", nil, fmt.Errorf("reading the registered logs: %w", err)
+		return "", nil, awayIfSo(fmt.Errorf("reading the registered logs: %w", err))
 	}
 	registered, err := registrations(logs)
 	return dir, registered, err

@@ -87,6 +87,21 @@ func (s *system) openKeys(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := s.openKEKs(ctx); err != nil {
+		return err
+	}
+	s.rings, err = s.keyrings(ctx, s.cfg, s.stores)
+	return err
+}
+
+// openKEKs opens the KEKs, one replica after the other: of several that start
+// for the first time one makes a keystore, and the others find it or miss it.
+func (s *system) openKEKs(ctx context.Context) error {
+	unlock, err := s.db.LockRecords(ctx)
+	if err != nil {
+		return awayIfSo(err)
+	}
+	defer unlock()
 	s.keks = map[string]envelope.KEK{}
 	for _, k := range s.cfg.KEKs {
 		kek, made, err := openKEK(ctx, s.cfg, k.Name, s.db, s.acceptGeneration, s.persist)
@@ -98,8 +113,7 @@ func (s *system) openKeys(ctx context.Context) (err error) {
 			s.madeKeyFile = made
 		}
 	}
-	s.rings, err = s.keyrings(ctx, s.cfg, s.stores)
-	return err
+	return nil
 }
 
 // keyrings opens the keyrings of a config, making those that are not there

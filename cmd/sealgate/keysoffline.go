@@ -188,7 +188,11 @@ func (a *app) keysPassphrase(ctx context.Context, k *config.KEK, oldFile, newFil
 	if err != nil {
 		return err
 	}
-	if err := changeSecret(ctx, source.dataDir, k, from, to); err != nil {
+	cfg, _, err := source.read() // its faults were told above
+	if err != nil {
+		return err
+	}
+	if err := changeSecret(ctx, cfg, k, from, to); err != nil {
 		return err
 	}
 	_, err = fmt.Fprintf(a.stdout, "%s is sealed by the passphrase now; write `passphrase: {file: PATH}` for KEK %s into the config, and destroy %s.1 and %s\n",

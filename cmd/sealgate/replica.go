@@ -3,7 +3,15 @@
 package main
 
 import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
 	"os"
+	"time"
+
+	"github.com/sealgate/sealgate/gateway/config"
+	"github.com/sealgate/sealgate/gateway/state"
 )
 
 // replica tells this gateway's data from that of every other replica: the
@@ -11,4 +19,88 @@ import (
 func (s *system) replica() string {
 	host, _ := os.Hostname() // without a name the directory has to do
 	return host + ":" + s.cfg.DataDir
+}
+
+// stateConfig says where the state database of a configuration is.
+func stateConfig(cfg *config.Config) state.Config {
+	c := state.Config{Path: cfg.StateFile()}
+	if p := cfg.State.Postgres; p.URL != "" {
+		c.Postgres = &state.Postgres{URL: p.URL}
+		if file := p.Password.File; file != "" {
+			c.Postgres.Password = func() (string, error) { return readPassword(file) }
+		}
+	}
+	return c
+}
+
+// maxPassword is in bytes.
+const maxPassword = 1024
+
+// readPassword reads a file that holds a password and nothing else, but for the
+// end of its line.
+func readPassword(file string) (string, error) {
+	b, err := readPrivate(file)
+	if err != nil {
+		return "", err
+	}
+	b = bytes.TrimSuffix(bytes.TrimSuffix(b, []byte("\n")), []byte("\r"))
+	if len(b) == 0 || len(b) > maxPassword || bytes.ContainsAny(b, "\r\n\x00") {
+		return "", fmt.Errorf("%s does not hold one line of 1 to %d bytes", file, maxPassword)
+	}
+	return string(b), nil
+}
+
+// awayIfSo gives an error of a database that does not answer its exit code.
+func awayIfSo(err error) error {
+	if errors.Is(err, state.ErrUnavailable) || errors.Is(err, state.ErrBusy) {
+		return fail(exitUnavailable, err, "")
+	}
+	return err
+}
+
+// epochEvery is how often a replica looks for keyrings that another one made.
+const epochEvery = time.Second
+
+// watchKeyrings opens the keyrings again when another replica has changed them:
+// what it seals with a new keyring must open here too. While that fails, the
+// ones in use stay, and it is tried again.
+func (s *system) watchKeyrings(ctx context.Context) error {
+	tick := time.NewTicker(epochEvery)
+	defer tick.Stop()
+	said := ""
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		text := ""
+		if err := s.refreshKeyrings(ctx); err != nil && ctx.Err() == nil {
+			text = err.Error()
+		}
+		if text != "" && text != said {
+			s.log.Error("keyrings not read again", "error", text)
+		}
+		said = text
+	}
+}
+
+func (s *system) refreshKeyrings(ctx context.Context) error {
+	now, err := s.db.Epoch(ctx)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if now == s.epoch {
+		return nil
+	}
+	keys, err := s.rings.Load(ctx)
+	if err != nil {
+		return err
+	}
+	s.epoch = now
+	s.gateway.Use(s.snapshot(keys))
+	s.log.Info("keyrings read again", "epoch", now)
+	return nil
 }

@@ -60,6 +60,7 @@ type system struct {
 	keks       map[string]envelope.KEK
 	stores     map[string]store.Store
 	caps       map[string]bool // bucket -> conditional writes
+	epoch      uint64          // of the keyrings in use; guarded by mu
 	rings      *rotation.Keyrings
 	deployment envelope.ID
 	issuer     issuer // nil unless identity.source is authority
@@ -149,8 +150,10 @@ func (s *system) takeDataDir(context.Context) (err error) {
 
 // openState opens the database.
 func (s *system) openState(ctx context.Context) (err error) {
-	if s.db, err = state.Open(ctx, state.Config{Path: s.cfg.StateFile(), Persist: s.persist}); err != nil {
-		return err
+	c := stateConfig(s.cfg)
+	c.Persist = s.persist
+	if s.db, err = state.Open(ctx, c); err != nil {
+		return awayIfSo(err)
 	}
 	s.onClose(s.db.Close)
 	host, _ := os.Hostname() // for people only
@@ -302,6 +305,11 @@ func (s *system) openPolicy(context.Context) (err error) {
 
 // openGateway puts the parts together and settles what a crash left open.
 func (s *system) openGateway(ctx context.Context) error {
+	epoch, err := s.db.Epoch(ctx) // before the keyrings: what changes in between is read again
+	if err != nil {
+		return awayIfSo(err)
+	}
+	s.epoch = epoch
 	keys, err := s.rings.Load(ctx)
 	if err != nil {
 		return fmt.Errorf("unwrapping keyrings: %w", err)
@@ -311,6 +319,9 @@ func (s *system) openGateway(ctx context.Context) error {
 		State: s.db, AbandonAfter: s.cfg.Uploads.AbandonAfter, Self: s.cfg.GatewayID().String(), Buckets: s.bucketMaker(),
 	})
 	s.gateway.Use(s.snapshot(keys))
+	if s.cfg.State.Postgres.URL != "" {
+		s.run(func() error { return s.watchKeyrings(ctx) })
+	}
 	if err := s.gateway.Reconcile(ctx, s.audit); err != nil {
 		return err
 	}
@@ -362,11 +373,15 @@ func (s *system) banner(w io.Writer) {
 func (s *system) bannerRows() [][2]string {
 	st := s.audit.State()
 	records := counted(int(st.Records), "record")
-	return [][2]string{
+	rows := [][2]string{
 		{"store", s.describeStores()},
 		{"keys", s.describeKeys()},
 		{"identity", s.describeIdentity()},
 		{"audit", fmt.Sprintf("log %s, %s, verified", st.Log, records)},
 		{"listen", strings.Join(s.describeListeners(), "  ")},
 	}
+	if s.cfg.State.Postgres.URL != "" {
+		rows = append([][2]string{{"state", s.db.Name()}}, rows...)
+	}
+	return rows
 }

@@ -88,6 +88,9 @@ func openKEK(ctx context.Context, cfg *config.Config, name string, db *state.DB,
 		return nil, "", fmt.Errorf("%w; put the keystore or its backup back", err)
 	}
 	kek, made, err := local.Create(ctx, c)
+	if errors.Is(err, local.ErrExists) { // another replica made it meanwhile
+		kek, err = local.Open(ctx, c)
+	}
 	return kek, made.KeyFile, err
 }
 
@@ -274,15 +277,15 @@ func createKeystore(ctx context.Context, path string, secret keystoreSecret) (st
 }
 
 // changeSecret seals a keystore again while no gateway has the data directory.
-func changeSecret(ctx context.Context, dataDir string, k *config.KEK, from, to keystoreSecret) (err error) {
-	lock, err := state.LockDir(dataDir)
+func changeSecret(ctx context.Context, cfg *config.Config, k *config.KEK, from, to keystoreSecret) (err error) {
+	lock, err := state.LockDir(cfg.DataDir)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, lock.Close()) }()
-	db, err := state.Open(ctx, state.Config{Path: dataDir + "/state.db"})
+	db, err := state.Open(ctx, stateConfig(cfg))
 	if err != nil {
-		return err
+		return awayIfSo(err)
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
 	kek, err := local.Open(ctx, local.Config{

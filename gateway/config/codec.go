@@ -36,6 +36,7 @@ var codecs = map[string]codec{
 	"address":      {readChecked(checkAddress), reflect.Value.String},
 	"socket":       {readChecked(checkSocket), reflect.Value.String},
 	"endpoint":     {readEndpoint, reflect.Value.String},
+	"database":     {readDatabase, reflect.Value.String},
 	"path":         {readPath, reflect.Value.String},
 	"trust-domain": {readTrustDomain, writeTrustDomain},
 	"id":           {readID, writeID},

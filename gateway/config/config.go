@@ -22,6 +22,7 @@ type Config struct {
 	Identity    Identity          `yaml:"identity" reload:"restart" doc:"who the gateway is, and which certificates it takes from others"`
 	Policy      Policy            `yaml:"policy" reload:"restart" doc:"who may do what; the file is read again by itself when it changes"`
 	System      System            `yaml:"system" reload:"never" doc:"where the gateway keeps records of its own"`
+	State       State             `yaml:"state" reload:"restart" doc:"the state database; absent is SQLite in the data directory, for one replica"`
 	Backends    []Backend         `yaml:"backends" as:"named name" reload:"restart" doc:"where ciphertext is stored, by name"`
 	Buckets     []Bucket          `yaml:"buckets" as:"named bucket" reload:"live" doc:"what clients see, by name: where its ciphertext lies"`
 	OnDemand    OnDemand          `yaml:"buckets_on_demand" reload:"restart" doc:"buckets that clients make and remove themselves, where the policy grants bucket-create and bucket-delete"`

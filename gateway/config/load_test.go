@@ -97,6 +97,10 @@ func TestLoadWhole(t *testing.T) {
 		Policy: config.Policy{Source: "file", File: "/etc/sealgate/policy.yaml"},
 		System: config.System{Bucket: "models"},
 		Backends: []config.Backend{
+		State: config.State{Postgres: config.Postgres{
+			URL:      "postgres://sealgate@pg.acme.ai/sealgate?sslmode=verify-full&sslrootcert=/etc/sealgate/pg-ca.pem",
+			Password: config.Secret{File: "/etc/sealgate/pg-password"},
+		}},
 			{
 				Name: "minio-a", Kind: "s3", Endpoint: "https://minio-a.acme.ai:9000", Region: "eu-1", CAFile: "/etc/sealgate/minio-ca.pem",
 				Credential: config.Credential{File: "/run/credentials/minio-a"}, ConditionalWrites: true,

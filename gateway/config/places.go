@@ -103,6 +103,7 @@ func (c *Config) otherFiles() []otherFile {
 		{c.Identity.Files.Key, "the gateway's key"},
 		{c.Identity.Files.Cert, "the gateway's certificate"},
 		{c.Identity.Files.Bundle, "the trust bundle"},
+		{c.State.Postgres.Password.File, "the database's password"},
 	}
 	for _, k := range c.KEKs {
 		all = append(all, otherFile{k.Keystore, "a keystore"}, otherFile{k.KeyFile, "a key file"}, otherFile{k.Passphrase.File, "a passphrase"})

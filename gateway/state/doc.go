@@ -14,8 +14,9 @@
 //
 // One replica has SQLite: one file, opened with a write-ahead log and
 // synchronous=FULL, one writing connection, immediate transactions. Several
-// replicas have one PostgreSQL. Code, SQL and migrations are the same; dialect.go holds the few differences, and one suite of tests runs on both.
-// The schema is in migrations/; each table says there what it is for.
+// replicas have one PostgreSQL. Code, SQL and migrations are the same, but for
+// what dialect.go says, and one suite of tests runs on both. The schema is in
+// migrations/; each table says there what it is for.
 //
 // A method that returned nil survives the machine losing power; on PostgreSQL
 // that is so as far as the server is set to sync (fsync), synchronous_commit is

@@ -67,6 +67,10 @@ func (c Config) name() string {
 	return c.Path
 }
 
+// Name says where the database is, for people: the file, or the URL without its
+// parameters.
+func (db *DB) Name() string { return db.cfg.name() }
+
 // Close releases the database. Changes that returned are durable already.
 func (db *DB) Close() error {
 	var errs []error

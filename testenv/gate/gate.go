@@ -156,7 +156,7 @@ func (g *Gate) write(t testing.TB) {
 	}
 	var b strings.Builder
 	for _, k := range []string{
-		"version", "deployment", "data_dir", "trust_domain", "listeners", "identity", "policy", "system", "backends", "buckets", "keks",
+		"version", "deployment", "data_dir", "trust_domain", "listeners", "identity", "policy", "state", "system", "backends", "buckets", "keks",
 		"keyrings", "audit", "limits", "log",
 	} {
 		if v, ok := config[k]; ok {
