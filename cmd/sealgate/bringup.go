@@ -300,7 +300,11 @@ func (s *system) describeListeners() []string {
 	if a := s.cfg.Listeners.Control.Address; a != "" {
 		control += " and https://" + a
 	}
-	return []string{"s3 " + s.endpoint() + " (mTLS)", control, "metrics http://" + s.metricsListener.Addr().String()}
+	s3 := "s3 " + s.endpoint() + " (mTLS)"
+	if s.sessions != nil {
+		s3 += "  sessions " + s.sessionEndpoint() + " (audience sealgate:" + s.deployment.String() + ")"
+	}
+	return []string{s3, control, "metrics http://" + s.metricsListener.Addr().String()}
 }
 
 // missing says whether an error is that a file is not there.

@@ -62,6 +62,11 @@ func (c configSource) read() (*config.Config, []fault, error) {
 		return nil, nil, usage("name another with --config, or none for embedded defaults", "reading the config: %w", err)
 	}
 	cfg, faults := config.Load(c.file, src, c.dataDir)
+	if cfg != nil {
+		if _, err := issuersOf(cfg); err != nil { // what config cannot know: how a session is made
+			return nil, nil, usage("", "reading the config %s: %w", c.file, err)
+		}
+	}
 	return cfg, faultsOf(faults), nil
 }
 

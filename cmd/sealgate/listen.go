@@ -28,6 +28,11 @@ func (s *system) bind(context.Context) (err error) {
 	if s.s3, err = s.bindTCP("s3_mtls", s.cfg.Listeners.S3.Address); err != nil {
 		return err
 	}
+	if l := s.cfg.Listeners.Session; l.Enabled {
+		if s.sessions, err = s.bindTCP("s3_session_keys", l.Address); err != nil {
+			return err
+		}
+	}
 	if s.metricsListener, err = s.bindTCP("metrics", s.cfg.Listeners.Metrics.Address); err != nil {
 		return err
 	}
@@ -61,6 +66,9 @@ func (s *system) listen(ctx context.Context) error {
 	s.run(func() error { return h.Serve(ctx, s.metricsListener) })
 	drain := s.cfg.Limits.Drain
 	s.run(func() error { return s.gateway.Serve(ctx, s.s3, drain) })
+	if s.sessions != nil {
+		s.run(func() error { return s.gateway.ServeSessions(ctx, s.sessions, drain) })
+	}
 	s.run(func() error { return s.watchPolicy(ctx) })
 	return nil
 }

@@ -123,6 +123,9 @@ func (s *system) putInForce(ctx context.Context, p *policy.Policy, cfg *config.C
 	if err := s.level.UnmarshalText([]byte(cfg.Log.Level)); err != nil {
 		return err
 	}
+	if err := s.useSTS(cfg); err != nil {
+		return err
+	}
 	s.policy, s.cfg, s.stores, s.caps, s.rings, s.made = p, cfg, stores, caps, rings, made
 	s.gateway.Limit(limitsOf(cfg))
 	s.gateway.Use(s.snapshot(keys))

@@ -70,7 +70,11 @@ type system struct {
 	metrics    *prometheus.Registry
 
 	s3, metricsListener net.Listener
-	controlListener     net.Listener // nil unless configured
+	sessions            net.Listener // nil unless enabled
+	sts                 *gateway.STS // nil unless enabled
+	stopIssuers         context.CancelFunc
+	issuersCtx          context.Context //nolint:containedctx // the life of the system, for what a reload starts
+	controlListener     net.Listener    // nil unless configured
 	madeKeyFile         string
 
 	mu     sync.Mutex // serializes reloads, rotations and changes of buckets
@@ -314,7 +318,12 @@ func (s *system) openGateway(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("unwrapping keyrings: %w", err)
 	}
+	certificate, err := s.openSessions(ctx)
+	if err != nil {
+		return err
+	}
 	s.gateway = gateway.New(gateway.Config{
+		Domain: s.cfg.Listeners.S3.Domain, SessionDomain: s.cfg.Listeners.Session.Domain, SessionCertificate: certificate, Deployment: s.deployment,
 		TLS: s.tls, Limits: limitsOf(s.cfg), Audit: s.audit, Metrics: gateway.NewMetrics(s.metrics), Log: s.log,
 		State: s.db, AbandonAfter: s.cfg.Uploads.AbandonAfter, Self: s.cfg.GatewayID().String(), Buckets: s.bucketMaker(),
 	})
@@ -333,7 +342,7 @@ func (s *system) openGateway(ctx context.Context) error {
 }
 
 func (s *system) snapshot(keys *rotation.Set) *gateway.Snapshot {
-	snap := &gateway.Snapshot{Policy: s.policy, Keys: keys, Buckets: map[string]gateway.Bucket{}}
+	snap := &gateway.Snapshot{Policy: s.policy, Keys: keys, Buckets: map[string]gateway.Bucket{}, STS: s.sts}
 	for name, st := range s.stores {
 		snap.Buckets[name] = gateway.Bucket{Store: st, Conditional: s.caps[name], Created: s.started.Truncate(time.Second)}
 	}
@@ -356,6 +365,12 @@ func limitsOf(cfg *config.Config) gateway.Limits {
 // endpoint is the URL that clients on this machine use.
 func (s *system) endpoint() string {
 	_, port, _ := net.SplitHostPort(s.s3.Addr().String())
+	return "https://" + net.JoinHostPort("localhost", port)
+}
+
+// sessionEndpoint is likewise that of the listener for session keys.
+func (s *system) sessionEndpoint() string {
+	_, port, _ := net.SplitHostPort(s.sessions.Addr().String())
 	return "https://" + net.JoinHostPort("localhost", port)
 }
 

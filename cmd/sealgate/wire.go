@@ -5,6 +5,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -104,7 +105,9 @@ func openIdentitySource(ctx context.Context, cfg *config.Config, report func(err
 	if cfg.Identity.Source == config.SourceFiles {
 		return openIdentityFiles(ctx, cfg, report)
 	}
-	s, err := workload.New(workload.Config{Socket: cfg.Identity.Workload.Socket, ID: cfg.Identity.Workload.ID, Report: report})
+	s, err := workload.New(workload.Config{
+		Socket: cfg.Identity.Workload.Socket, ID: cfg.Identity.Workload.ID, Tokens: cfg.Listeners.Session.Enabled, Report: report,
+	})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -130,6 +133,16 @@ func openIdentityFiles(ctx context.Context, cfg *config.Config, report func(erro
 	return s, s.Run, nil
 }
 
+// openServerCertificate reads what a listener presents; the second function
+// keeps it fresh until its context ends.
+func openServerCertificate(f config.TLSFiles, report func(error)) (func() (*tls.Certificate, error), func(context.Context) error, error) {
+	p, err := pemfile.NewPair(f.Cert, f.Key, report)
+	if err != nil {
+		return nil, nil, err
+	}
+	return p.Current, p.Run, nil
+}
+
 // Errors of the built-in authority that callers branch on.
 var (
 	errBadEntry = authority.ErrEntry
@@ -149,6 +162,18 @@ func openAuthority(ctx context.Context, cfg *config.Config, sealer authority.Sea
 	names := []string{"localhost"}
 	if h, err := os.Hostname(); err == nil && net.ParseIP(host) != nil && !net.ParseIP(host).IsLoopback() {
 		names = append(names, h)
+	}
+	if domain := cfg.Listeners.S3.Domain; domain != "" {
+		names = append(names, domain)
+		for _, b := range cfg.Buckets { // one each: a wildcard stands for one label, and a bucket may have several
+			names = append(names, b.Name+"."+domain)
+		}
+	}
+	if l := cfg.Listeners.Session; l.Enabled && l.TLS.Cert == "" && l.Domain != "" && l.Domain != cfg.Listeners.S3.Domain {
+		names = append(names, l.Domain)
+		for _, b := range cfg.Buckets {
+			names = append(names, b.Name+"."+l.Domain)
+		}
 	}
 	a, err := authority.Open(ctx, authority.Config{
 		Dir: cfg.AuthorityDir(), Socket: cfg.WorkloadSocket(), TrustDomain: cfg.TrustDomain, Sealer: sealer, GatewayDNS: names,

@@ -18,6 +18,7 @@ import (
 func (d *decoder) check(c *Config) {
 	d.checkIdentity(c)
 	d.checkListeners(c)
+	d.checkSessions(c)
 	d.checkBuckets(c)
 	d.checkOnDemand(c)
 	d.checkPlaces(c)
@@ -44,6 +45,9 @@ func (d *decoder) checkListeners(c *Config) {
 		{"listeners.s3_mtls.address", l.S3.Address},
 		{"listeners.control.address", l.Control.Address},
 		{"listeners.metrics.address", l.Metrics.Address},
+	}
+	if l.Session.Enabled {
+		taken = append(taken, struct{ path, address string }{"listeners.s3_session_keys.address", l.Session.Address})
 	}
 	for i, a := range taken {
 		for _, b := range taken[:i] {

@@ -20,9 +20,10 @@ type Config struct {
 	TrustDomain certs.TrustDomain `yaml:"trust_domain" as:"trust-domain" reload:"restart" doc:"of this gateway; the policy names the same"`
 	Listeners   Listeners         `yaml:"listeners" reload:"restart" doc:"where it listens: HOST:PORT, port 0 takes a free one"`
 	Identity    Identity          `yaml:"identity" reload:"restart" doc:"who the gateway is, and which certificates it takes from others"`
+	STS         STS               `yaml:"sts" reload:"live" doc:"sessions of clients that sign instead of showing a certificate; they need listeners.s3_session_keys"`
 	Policy      Policy            `yaml:"policy" reload:"restart" doc:"who may do what; the file is read again by itself when it changes"`
-	System      System            `yaml:"system" reload:"never" doc:"where the gateway keeps records of its own"`
 	State       State             `yaml:"state" reload:"restart" doc:"the state database; absent is SQLite in the data directory, for one replica"`
+	System      System            `yaml:"system" reload:"never" doc:"where the gateway keeps records of its own"`
 	Backends    []Backend         `yaml:"backends" as:"named name" reload:"restart" doc:"where ciphertext is stored, by name"`
 	Buckets     []Bucket          `yaml:"buckets" as:"named bucket" reload:"live" doc:"what clients see, by name: where its ciphertext lies"`
 	OnDemand    OnDemand          `yaml:"buckets_on_demand" reload:"restart" doc:"buckets that clients make and remove themselves, where the policy grants bucket-create and bucket-delete"`
@@ -36,9 +37,48 @@ type Config struct {
 
 // Listeners are the addresses that the gateway listens on.
 type Listeners struct {
-	S3      Listener        `yaml:"s3_mtls" doc:"S3 for workloads, mutual TLS"`
+	S3      S3Listener      `yaml:"s3_mtls" doc:"S3 for workloads, mutual TLS"`
+	Session SessionListener `yaml:"s3_session_keys" doc:"S3 for clients that sign with session keys, presigned requests, web identities"`
 	Control ControlListener `yaml:"control" doc:"for operators: {address: HOST:PORT}; the unix socket in the data directory is always there"`
 	Metrics Listener        `yaml:"metrics" doc:"plain HTTP: /metrics /livez /readyz, no artifact data"`
+}
+
+// S3Listener is where workloads come in.
+type S3Listener struct {
+	Address string `yaml:"address" as:"address" doc:"HOST:PORT"`
+	Domain  string `yaml:"domain" as:"domain" doc:"BUCKET.domain is taken as a Host too; the gateway's SVID needs these DNS names, the built-in authority puts them in"` // "" = path style only
+}
+
+// SessionListener is where clients without a certificate come in.
+type SessionListener struct {
+	Enabled bool     `yaml:"enabled" as:"bool" doc:"false is the stronger mode: a client certificate for every request"`
+	Address string   `yaml:"address" as:"address" doc:"HOST:PORT"`
+	Domain  string   `yaml:"domain" as:"domain" doc:"BUCKET.domain is taken as a Host too"` // "" = path style only
+	TLS     TLSFiles `yaml:"tls" doc:"what it presents; absent is the gateway's own SVID"`
+}
+
+// TLSFiles are a server certificate and its key: both or none.
+type TLSFiles struct {
+	Cert string `yaml:"cert_file" as:"path" doc:"certificate, then intermediates; read again within 2s of a change"`
+	Key  string `yaml:"key_file" as:"path" doc:"private key, mode 0600"`
+}
+
+// STS bounds sessions and says whose tokens make them.
+type STS struct {
+	Session    time.Duration `yaml:"session" as:"duration 15m..1h" doc:"the longest session, and what one lasts where nothing is asked for"`
+	MaxPresign time.Duration `yaml:"max_presign" as:"duration 1m..7d" doc:"the longest that a presigned request may hold; it never outlives its session"`
+	Bind       bool          `yaml:"bind_to_credential" as:"bool" doc:"true ends the session of a web token with the token; SDKs then ask again on every call"`
+	Issuers    []Issuer      `yaml:"issuers" as:"issuers" doc:"[{url, audience, id, keys | keys_file, ca_file}]: OpenID Connect issuers whose tokens make sessions"`
+}
+
+// Issuer is an OpenID Connect issuer. Exactly one of Keys and KeysFile is set.
+type Issuer struct {
+	URL      string `yaml:"url" as:"text" need:"true" doc:"iss of its tokens, byte by byte"`
+	Audience string `yaml:"audience" as:"text" need:"true" doc:"the one audience of its tokens"`
+	ID       string `yaml:"id" as:"text" need:"true" doc:"SPIFFE ID with {claim.NAME} as whole segments, in a trust domain of its own"`
+	Keys     string `yaml:"keys" as:"url" doc:"https address of its JWK set"`
+	KeysFile string `yaml:"keys_file" as:"path" doc:"holds its JWK set"`
+	CAFile   string `yaml:"ca_file" as:"path" doc:"the only authorities of the address; absent is the system's"`
 }
 
 // Listener is one TCP address.

@@ -93,6 +93,8 @@ func (d *decoder) value(n *strictyaml.Node, v reflect.Value, f field) {
 		d.named(n, v, f.arg)
 	case "keyrings":
 		v.Set(reflect.ValueOf(d.keyrings(n)))
+	case "issuers":
+		d.issuers(n, v)
 	default:
 		codecs[f.as].read(d, n, v, f.arg)
 	}
@@ -175,6 +177,21 @@ func (d *decoder) keyrings(n *strictyaml.Node) []Keyring {
 	}
 	return list
 }
+
+// issuers reads the list of issuers into the slice v.
+func (d *decoder) issuers(n *strictyaml.Node, v reflect.Value) {
+	list := reflect.MakeSlice(v.Type(), 0, 4)
+	for i, item := range n.List(d.faults) {
+		entry := reflect.New(v.Type().Elem()).Elem()
+		d.given[issuerPath(i)] = item
+		d.fill(item, entry)
+		list = reflect.Append(list, entry)
+	}
+	v.Set(list)
+}
+
+// issuerPath is under which the node of the ith issuer is kept.
+func issuerPath(i int) string { return fmt.Sprintf("issuer %d", i) }
 
 // keyringPath is under which the node of the ith keyring's scope is kept.
 func keyringPath(i int) string { return fmt.Sprintf("keyring %d", i) }

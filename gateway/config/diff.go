@@ -49,7 +49,7 @@ func (c *Changes) fields(old, next reflect.Value, path, class string) {
 		switch f.as {
 		case "":
 			c.fields(a, b, sub, at)
-		case "named", "keyrings":
+		case "named", "keyrings", "issuers":
 			c.entries(a, b, sub, at)
 		default:
 			if !a.Equal(b) {
@@ -83,6 +83,10 @@ func byName(list reflect.Value) map[string]reflect.Value {
 		entry := list.Index(i)
 		if k, ok := entry.Interface().(Keyring); ok {
 			all[k.Scope] = entry
+			continue
+		}
+		if i, ok := entry.Interface().(Issuer); ok {
+			all[i.URL] = entry
 			continue
 		}
 		all[nameOf(entry).String()] = entry

@@ -13,6 +13,7 @@ const (
 	DefaultDeployment  = "sealgate"
 	DefaultTrustDomain = "sealgate.local" // of the built-in authority only
 	DefaultS3          = "127.0.0.1:9443"
+	DefaultSessions    = "127.0.0.1:9444" // off
 	DefaultMetrics     = "127.0.0.1:9447"
 )
 
@@ -24,7 +25,10 @@ func base(dataDir string) *Config {
 		Version:    1,
 		Deployment: DefaultDeployment,
 		DataDir:    dataDir,
-		Listeners:  Listeners{S3: Listener{DefaultS3}, Metrics: Listener{DefaultMetrics}},
+		Listeners: Listeners{
+			S3: S3Listener{Address: DefaultS3}, Session: SessionListener{Address: DefaultSessions}, Metrics: Listener{DefaultMetrics},
+		},
+		STS: STS{Session: time.Hour, MaxPresign: time.Hour},
 		Identity: Identity{
 			Source:                SourceAuthority,
 			MaxClientSVIDLifetime: certs.DefaultMaxLifetime,

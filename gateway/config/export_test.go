@@ -27,5 +27,5 @@ func CodecKnown(as, arg string) bool {
 		}
 	}
 	_, known := codecs[as]
-	return ok && (known || as == "" || as == "named" || as == "keyrings")
+	return ok && (known || as == "" || as == "named" || as == "keyrings" || as == "issuers")
 }

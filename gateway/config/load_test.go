@@ -85,22 +85,24 @@ func TestLoadWhole(t *testing.T) {
 	want := &config.Config{
 		Version: 1, Deployment: "acme-prod", DataDir: "/var/lib/sealgate", TrustDomain: certs.MustParseTrustDomain("acme.ai"),
 		Listeners: config.Listeners{
-			S3:      config.Listener{Address: "0.0.0.0:9443"},
+			S3:      config.S3Listener{Address: "0.0.0.0:9443"},
+			Session: config.SessionListener{Address: "127.0.0.1:9444"},
 			Control: config.ControlListener{Address: "0.0.0.0:9446"},
 			Metrics: config.Listener{Address: "0.0.0.0:9447"},
 		},
+		STS: config.STS{Session: time.Hour, MaxPresign: time.Hour},
 		Identity: config.Identity{
 			Source:                "workload",
 			Workload:              config.Workload{Socket: "unix:///run/spire/agent.sock", ID: certs.MustParseID("spiffe://acme.ai/gateway")},
 			MaxClientSVIDLifetime: 25 * time.Hour,
 		},
 		Policy: config.Policy{Source: "file", File: "/etc/sealgate/policy.yaml"},
-		System: config.System{Bucket: "models"},
-		Backends: []config.Backend{
 		State: config.State{Postgres: config.Postgres{
 			URL:      "postgres://sealgate@pg.acme.ai/sealgate?sslmode=verify-full&sslrootcert=/etc/sealgate/pg-ca.pem",
 			Password: config.Secret{File: "/etc/sealgate/pg-password"},
 		}},
+		System: config.System{Bucket: "models"},
+		Backends: []config.Backend{
 			{
 				Name: "minio-a", Kind: "s3", Endpoint: "https://minio-a.acme.ai:9000", Region: "eu-1", CAFile: "/etc/sealgate/minio-ca.pem",
 				Credential: config.Credential{File: "/run/credentials/minio-a"}, ConditionalWrites: true,

@@ -103,6 +103,7 @@ func (c *Config) otherFiles() []otherFile {
 		{c.Identity.Files.Key, "the gateway's key"},
 		{c.Identity.Files.Cert, "the gateway's certificate"},
 		{c.Identity.Files.Bundle, "the trust bundle"},
+		{c.Listeners.Session.TLS.Key, "the key of a listener"},
 		{c.State.Postgres.Password.File, "the database's password"},
 	}
 	for _, k := range c.KEKs {

@@ -92,9 +92,25 @@ func (p *printer) field(v reflect.Value, f field, indent, id string) {
 		for _, k := range v.Interface().([]Keyring) {
 			p.line(indent+"  ", fmt.Sprintf("- {scope: %s, kek: %s}", quoted(k.Scope), quoted(k.KEK)))
 		}
+	case f.as == "issuers":
+		p.line(indent, f.key+":")
+		for i := range v.Len() {
+			p.line(indent+"  ", "- {"+flow(v.Index(i))+"}")
+		}
 	default:
 		p.line(indent, f.key+": "+written(v, f))
 	}
+}
+
+// flow is the fields of a struct that are there, on one line.
+func flow(v reflect.Value) string {
+	var parts []string
+	for _, f := range fieldsOf(v.Type()) {
+		if at := v.Field(f.index); !isAbsent(at, f) {
+			parts = append(parts, f.key+": "+written(at, f))
+		}
+	}
+	return strings.Join(parts, ", ")
 }
 
 func (p *printer) line(indent, text string) { p.out.WriteString(indent + text + "\n") }
@@ -103,7 +119,7 @@ func (p *printer) line(indent, text string) { p.out.WriteString(indent + text + 
 // mapping of nothing else.
 func isAbsent(v reflect.Value, f field) bool {
 	switch f.as {
-	case "named", "keyrings":
+	case "named", "keyrings", "issuers":
 		return v.Len() == 0
 	case "":
 		all := fieldsOf(v.Type())
