@@ -63,8 +63,10 @@ func TestAttributes(t *testing.T) {
 	}
 	refused(t, "InvalidRequest", "GET /models/k?attributes")
 	refused(t, "InvalidRequest", "GET /models/k?attributes", "x-amz-object-attributes: ")
-	for _, h := range []string{"x-amz-object-attributes: etag", "x-amz-object-attributes: ETag,", "x-amz-object-attributes: ETag\r\nx-amz-max-parts: -1",
-		"x-amz-object-attributes: ETag\r\nx-amz-max-parts: x", "x-amz-object-attributes: ETag\r\nx-amz-part-number-marker: +1"} {
+	for _, h := range []string{
+		"x-amz-object-attributes: etag", "x-amz-object-attributes: ETag,", "x-amz-object-attributes: ETag\r\nx-amz-max-parts: -1",
+		"x-amz-object-attributes: ETag\r\nx-amz-max-parts: x", "x-amz-object-attributes: ETag\r\nx-amz-part-number-marker: +1",
+	} {
 		refused(t, "InvalidArgument", "GET /models/k?attributes", h)
 	}
 }

@@ -89,23 +89,19 @@ func cutSlash(s string) (rest string, ok bool) {
 // has no 304.
 func (s CopySource) Check(etag string, modified time.Time) error {
 	err := s.Conditions.CheckRead(etag, modified)
-	var e *Error
-	switch {
-	case err == nil:
+	if err == nil {
 		return nil
-	case errors.Is(err, NotModified()):
-		return PreconditionFailed(s.failed("If-None-Match", "If-Modified-Since", s.Conditions.ifNoneMatch.set))
-	case errors.As(err, &e):
-		return PreconditionFailed(s.failed("If-Match", "If-Unmodified-Since", s.Conditions.ifMatch.set))
 	}
-	return err
-}
-
-func (CopySource) failed(tag, date string, byTag bool) string {
-	if byTag {
-		return copySource + "-" + tag
+	failed := "If-Unmodified-Since"
+	switch missed := errors.Is(err, NotModified()); {
+	case missed && s.Conditions.ifNoneMatch.set:
+		failed = "If-None-Match"
+	case missed:
+		failed = "If-Modified-Since"
+	case s.Conditions.ifMatch.set:
+		failed = "If-Match"
 	}
-	return copySource + "-" + date
+	return PreconditionFailed(copySource + "-" + failed)
 }
 
 func parseCopyObject(r *request) (Op, *Error) {

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -72,7 +73,7 @@ func TestLateAnswers(t *testing.T) {
 				ETag    string
 				Code    string
 			}
-			if err := xml.Unmarshal(append(begin, rest...), &doc); err != nil || doc.XMLName.Local != want {
+			if err := xml.Unmarshal(slices.Concat(begin, rest), &doc); err != nil || doc.XMLName.Local != want {
 				t.Fatalf("%s: %v", rest, err)
 			}
 			if want == "Error" && doc.Code != "InternalError" || want != "Error" && doc.ETag != `"a-1"` || strings.Contains(string(rest), "secret") {

@@ -126,7 +126,7 @@ func prefixesXML(prefixes []string, name func(string) string) []prefixXML {
 
 // encoder gives how names are written in an answer, and the answer's
 // EncodingType.
-func encoder(url bool) (name func(string) string, encoding string) {
+func encoder(url bool) (name func(string) string, encoding string) { //nolint:revive // it is what the client asked for
 	if url {
 		return encodeName, "url"
 	}

@@ -106,7 +106,7 @@ func SetVersion(h http.Header, versionID string) {
 // SetDeleted sets the headers of the answer to a delete, and to a read that
 // met a delete marker: versionID is that of the marker, or of the version that
 // is gone for good.
-func SetDeleted(h http.Header, versionID string, marker bool) {
+func SetDeleted(h http.Header, versionID string, marker bool) { //nolint:revive // it is a fact about what is gone
 	SetVersion(h, versionID)
 	if marker {
 		h.Set("X-Amz-Delete-Marker", "true")
