@@ -28,8 +28,8 @@ const (
 )
 
 // Info implements envelope.KEK.
-func (k *KEK) Info(context.Context) (envelope.Info, error) {
-	c := k.now.Load()
+func (k *KEK) Info(ctx context.Context) (envelope.Info, error) {
+	c := k.fresh(ctx)
 	in := envelope.Info{Name: k.cfg.Name, Provider: Provider, Version: c.current().name()}
 	for _, v := range c.versions {
 		in.Versions = append(in.Versions, envelope.KEKVersion{Version: v.name(), Created: v.created})
@@ -56,8 +56,8 @@ func (v version) aead(salt []byte) (cipher.AEAD, error) {
 }
 
 // Wrap implements envelope.KEK.
-func (k *KEK) Wrap(_ context.Context, plain []byte, ec envelope.Context) (envelope.Wrapped, error) {
-	return k.wrap(k.now.Load().current(), plain, ec)
+func (k *KEK) Wrap(ctx context.Context, plain []byte, ec envelope.Context) (envelope.Wrapped, error) {
+	return k.wrap(k.fresh(ctx).current(), plain, ec)
 }
 
 func (k *KEK) wrap(v version, plain []byte, ec envelope.Context) (envelope.Wrapped, error) {
@@ -82,8 +82,8 @@ func (k *KEK) fault(doing, version, what string, kind error) error {
 }
 
 // Unwrap implements envelope.KEK.
-func (k *KEK) Unwrap(_ context.Context, w envelope.Wrapped, ec envelope.Context) ([]byte, error) {
-	return k.unwrap(k.now.Load(), w, ec)
+func (k *KEK) Unwrap(ctx context.Context, w envelope.Wrapped, ec envelope.Context) ([]byte, error) {
+	return k.unwrap(k.fresh(ctx), w, ec)
 }
 
 func (k *KEK) unwrap(c *contents, w envelope.Wrapped, ec envelope.Context) ([]byte, error) {
@@ -110,8 +110,8 @@ func (k *KEK) unwrap(c *contents, w envelope.Wrapped, ec envelope.Context) ([]by
 
 // Rewrap implements envelope.KEK. It opens w also when w is current already,
 // so that a damaged one is not passed on as good.
-func (k *KEK) Rewrap(_ context.Context, w envelope.Wrapped, ec envelope.Context) (envelope.Wrapped, bool, error) {
-	c := k.now.Load()
+func (k *KEK) Rewrap(ctx context.Context, w envelope.Wrapped, ec envelope.Context) (envelope.Wrapped, bool, error) {
+	c := k.fresh(ctx)
 	plain, err := k.unwrap(c, w, ec)
 	if err != nil {
 		return envelope.Wrapped{}, false, err

@@ -75,6 +75,7 @@ type KEK struct {
 type contents struct {
 	generation uint64
 	versions   []version
+	file       os.FileInfo // as it was before it was read; nil: not known
 }
 
 // Format prints no key: package fmt reaches the bytes behind unexported fields
@@ -218,6 +219,7 @@ func load(path string) (keystore, error) {
 
 // read reads and opens the file, with the secret of the configuration.
 func (k *KEK) read(ctx context.Context) (*contents, error) {
+	before, _ := os.Stat(k.cfg.Path) // not there: load says so
 	file, err := load(k.cfg.Path)
 	if errors.Is(err, ErrDamaged) {
 		return nil, withBackup(err, k.cfg.Path)
@@ -237,7 +239,34 @@ func (k *KEK) read(ctx context.Context) (*contents, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &contents{generation: file.generation, versions: vs}, nil
+	return &contents{generation: file.generation, versions: vs, file: before}, nil
+}
+
+// fresh is what the keystore holds now, also if another process has changed the
+// file: another replica that rotated must not be answered with the version that
+// was current before. A file that cannot be read, or is older, changes nothing.
+func (k *KEK) fresh(ctx context.Context) *contents {
+	if k.unchanged() {
+		return k.now.Load()
+	}
+	k.changing.Lock()
+	defer k.changing.Unlock()
+	now := k.now.Load()
+	if k.unchanged() || k.cfg.Secret.Passphrase != nil { // read meanwhile; and nobody is asked for a passphrase in passing
+		return now
+	}
+	if found, err := k.read(ctx); err == nil && found.generation >= now.generation {
+		k.now.Store(found)
+		return found
+	}
+	return now
+}
+
+// unchanged reports whether the file is still the one that was read.
+func (k *KEK) unchanged() bool {
+	was := k.now.Load().file
+	is, err := os.Stat(k.cfg.Path)
+	return err == nil && was != nil && os.SameFile(was, is) && was.ModTime().Equal(is.ModTime()) && was.Size() == is.Size()
 }
 
 // write seals next under secret, makes it durable and current, and mirrors its
@@ -258,7 +287,9 @@ func (k *KEK) write(ctx context.Context, from Secret, next *contents) error {
 	if err := k.cfg.replace(file.encode()); err != nil {
 		return fmt.Errorf("writing it: %w", err)
 	}
-	k.now.Store(next)
+	written := *next
+	written.file, _ = os.Stat(k.cfg.Path) // not known: it is read once more
+	k.now.Store(&written)
 	k.cfg.Secret = from
 	return k.mirror(ctx, next.generation)
 }

@@ -302,3 +302,27 @@ func TestNothingPrintsAKey(t *testing.T) {
 		}
 	}
 }
+
+// Replicas share a keystore: what one adds, the others use at once. Else one that
+// rotates after another would take the version before for the current one.
+func TestAnotherProcessRotates(t *testing.T) {
+	t.Parallel()
+	c, _ := config(t)
+	a := mustCreate(t, c)
+	b := mustOpen(t, c)
+	for want := 2; want < 5; want++ {
+		mustRotate(t, a)
+		wantUnwraps(t, b, mustWrap(t, a))
+		if in, err := b.Info(t.Context()); err != nil || in.Version != fmt.Sprint(want) || mustWrap(t, b).Version != in.Version {
+			t.Errorf("want version %d, got %+v, %v", want, in, err)
+		}
+		a, b = b, a
+	}
+	older := read(t, c.Path+backupSuffix)
+	for name, bytes := range map[string][]byte{"older": older, "damaged": []byte("x"), "empty": nil} {
+		write(t, c.Path, bytes)
+		if in, err := b.Info(t.Context()); err != nil || in.Version != "4" {
+			t.Errorf("%s: got %+v, %v", name, in, err)
+		}
+	}
+}
