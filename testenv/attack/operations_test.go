@@ -11,7 +11,7 @@ import (
 	"github.com/sealgate/sealgate/gateway/s3api"
 )
 
-// operations says how each operation of S3 that is not served is asked for.
+// operations says how operations of S3 that may not be served are asked for.
 // B is a bucket, K a key in it.
 const operations = `
 ListDirectoryBuckets GET /?x-id=ListDirectoryBuckets
@@ -119,8 +119,15 @@ func TestUnservedOperations(t *testing.T) {
 	put(t, shared, writer, "/models/ops/K2", []byte("another"))
 	before := storedKeys(t, shared, "models", "ops/")
 	l := newLedger(t, shared)
-	tried := map[string]bool{}
+	tried, served := map[string]bool{}, map[string]bool{}
+	for _, op := range s3api.Operations() {
+		_, not := op.Op.(*s3api.Unsupported)
+		served[op.Name] = !not
+	}
 	for i, op := range unserved() {
+		if served[op.name] {
+			continue
+		}
 		tried[op.name] = true
 		target := strings.NewReplacer("/B", "/models", "/K", "/ops/K").Replace(op.target)
 		request := op.method + " " + target + " HTTP/1.1\r\nHost: x\r\n"
@@ -135,6 +142,9 @@ func TestUnservedOperations(t *testing.T) {
 			request += "evil"
 		}
 		w := refused(http.StatusNotImplemented, "NotImplemented")
+		if op.name == "PutBucketAcl" { // S3 has a word for buckets without access lists
+			w = refused(http.StatusBadRequest, "AccessControlListNotSupported")
+		}
 		w.action = op.name
 		for _, who := range []string{writer + itoa(i/40), "/nobody/operations" + itoa(i/40)} {
 			l.add(op.name, who, raw(t, shared, who, request), w)
