@@ -31,6 +31,7 @@ type completion struct {
 	staged []string     // keys that are whole and have to go
 	tail   *envelope.Tail
 	object store.Object
+	found  bool // the object was there already, or its answer lost
 }
 
 func (x *exchange) completeUpload(op *s3api.CompleteMultipartUpload, g policy.Grant) error {
@@ -209,7 +210,7 @@ func (c *completion) again(ctx context.Context) error {
 // made says whether the object at the key is this upload's.
 func (c *completion) made(ctx context.Context) (bool, error) {
 	o, there, err := c.x.present(ctx, c.u)
-	c.object = o
+	c.object, c.found = o, there
 	return there, err
 }
 
@@ -375,6 +376,9 @@ func (c *completion) tidy() {
 	if err := db.FinishUpload(ctx, row.ID, c.object.ETag); err != nil && row.State != state.UploadDone {
 		c.x.outcome.Error = "the upload stays unfinished: " + err.Error()
 		return
+	}
+	if c.found {
+		_ = c.u.store.AbortMultipart(ctx, row.Key, row.Backend) // a crash may have left its parts: the reaper would find them
 	}
 	c.x.tagObject(ctx, c.u)
 	slices.Sort(c.staged)

@@ -122,10 +122,10 @@ func (g *Gateway) removeUpload(ctx context.Context, m store.Multiparter, row sta
 		if err := db.AbortUpload(ctx, row.ID); err != nil && !errors.Is(err, state.ErrNotFound) {
 			return false, err
 		}
-		if row.Backend != "" {
-			if err := m.AbortMultipart(ctx, row.Key, row.Backend); err != nil {
-				return false, err
-			}
+	}
+	if row.Backend != "" { // also behind an object that is there: a crash may have left its parts
+		if err := m.AbortMultipart(ctx, row.Key, row.Backend); err != nil {
+			return false, err
 		}
 	}
 	left, err := g.removeStaged(ctx, m, row, now)
