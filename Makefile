@@ -6,8 +6,9 @@ GO   ?= go
 LINT := $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 FUZZ ?= 20s
 
+# grpcnotrace: without it gRPC links html/template, and that every exported method of the program.
 build:
-	$(GO) build -trimpath -o bin/ ./cmd/...
+	$(GO) build -trimpath -tags grpcnotrace -ldflags '-s -w' -o bin/ ./cmd/...
 
 demo: build
 	bin/sealgate demo

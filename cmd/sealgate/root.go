@@ -56,7 +56,7 @@ Start with "sealgate demo", then "sealgate serve".`,
 	pf.StringVar(&a.config, "config", "", "config `file`; without one, embedded defaults [$SEALGATE_CONFIG]")
 	a.client.register(pf)
 	root.AddCommand(
-		a.serveCmd(), a.demoCmd(), a.configCmd(), a.policyCmd(), a.objectCmd(), a.keysCmd(),
+		a.serveCmd(), a.demoCmd(), a.doctorCmd(), a.configCmd(), a.policyCmd(), a.objectCmd(), a.keysCmd(),
 		a.certsCmd(), a.auditCmd(), cli.VersionCmd("sealgate", a.stdout, &a.json), cli.CompletionCmd(root, a.stdout),
 	)
 	root.AddCommand(helpTopics()...)

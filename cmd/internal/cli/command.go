@@ -22,10 +22,19 @@ var Version = "0.1.0"
 // Prepare gives a root command what every command line of ours has: errors
 // that Report prints, hints for misspelt commands, no usage text after a fault.
 func Prepare(root *cobra.Command) {
-	root.SilenceUsage, root.SilenceErrors, root.Version = true, true, Version
+	root.SilenceUsage, root.SilenceErrors = true, true
 	root.CompletionOptions = cobra.CompletionOptions{HiddenDefaultCmd: true}
-	root.Args, root.RunE = cobra.ArbitraryArgs, OnlyOthers
-	root.SetVersionTemplate(root.Name() + " {{.Version}}\n")
+	// Not cobra's own flag: its template would link text/template, and with it
+	// every exported method of the program.
+	version := root.Flags().BoolP("version", "v", false, "version for "+root.Name())
+	root.Args = cobra.ArbitraryArgs
+	root.RunE = func(cmd *cobra.Command, args []string) error {
+		if *version {
+			_, err := fmt.Fprintln(cmd.OutOrStdout(), root.Name(), Version)
+			return err
+		}
+		return OnlyOthers(cmd, args)
+	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return Misuse("see "+cmd.CommandPath()+" --help", "%s", plainly(err))
 	})
