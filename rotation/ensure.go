@@ -118,11 +118,11 @@ func (k *Keyrings) activate(ctx context.Context, s Scope, rec envelope.Record) e
 	if err := k.putRecord(ctx, home, r); err != nil {
 		return err
 	}
-	return k.c.State.InsertKeyringVersion(ctx, state.KeyringVersion{
+	return k.orTakeBack(ctx, home, r, k.c.State.InsertKeyringVersion(ctx, state.KeyringVersion{
 		Keyring: r.Keyring.String(), Version: r.Version, Scope: s.Scope, Bucket: s.Bucket, Prefix: s.Prefix, State: state.StateActive,
 		KEK: r.Wrapped.KEK, KEKVersion: r.Wrapped.Version, Record: r.bytes, Digest: r.digest, Home: home, Path: r.path,
 		Created: r.Created, Activated: k.c.Now(),
-	})
+	}))
 }
 
 // deploymentKey opens the keyring that seals the marker.

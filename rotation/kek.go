@@ -194,7 +194,7 @@ func (k *Keyrings) moveRecord(ctx context.Context, kek envelope.KEK, to string, 
 		KEK: r.Wrapped.KEK, KEKVersion: r.Wrapped.Version, Record: r.bytes, Digest: r.digest, Path: r.path,
 	})
 	if err != nil {
-		return err
+		return k.orTakeBack(ctx, v.Home, r, err)
 	}
 	return k.drop(ctx, v.Home, v.Path)
 }

@@ -37,6 +37,11 @@ func newSealed(r envelope.Record) (sealed, error) {
 	return sealed{Record: r, bytes: b, digest: hex.EncodeToString(digest[:]), path: path}, nil
 }
 
+// noted is the note that the database has of r before it is written.
+func (r sealed) noted(home string) state.Leftover {
+	return state.Leftover{Home: home, Path: r.path, Keyring: r.Keyring.String(), Version: r.Version, Digest: r.digest}
+}
+
 // putRecord writes a new record object and proves that what lies in the bucket
 // then opens to the same key. Only after it may a row name the record.
 func (k *Keyrings) putRecord(ctx context.Context, home string, r sealed) error {
@@ -44,8 +49,7 @@ func (k *Keyrings) putRecord(ctx context.Context, home string, r sealed) error {
 	if err != nil {
 		return err
 	}
-	note := state.Leftover{Home: home, Path: r.path, Keyring: r.Keyring.String(), Version: r.Version, Digest: r.digest}
-	if err := k.c.State.AddCandidate(ctx, note); err != nil {
+	if err := k.c.State.AddCandidate(ctx, r.noted(home)); err != nil {
 		return err
 	}
 	k.c.Persist(pointRecordPut)
@@ -121,10 +125,28 @@ func (k *Keyrings) takeBackIfMoved(ctx context.Context, v state.KeyringVersion) 
 	if known || err != nil {
 		return err
 	}
-	if err := k.c.State.AddCandidate(ctx, state.Leftover{Home: v.Home, Path: v.Path, Keyring: v.Keyring, Version: v.Version, Digest: v.Digest}); err != nil {
+	return k.takeBack(ctx, state.Leftover{Home: v.Home, Path: v.Path, Keyring: v.Keyring, Version: v.Version, Digest: v.Digest})
+}
+
+// takeBack deletes an object that this process wrote and that did not become a
+// record. Another replica may have dropped the note of it.
+func (k *Keyrings) takeBack(ctx context.Context, l state.Leftover) error {
+	if err := k.c.State.AddCandidate(ctx, l); err != nil && !errors.Is(err, state.ErrConflict) { // a conflict: it is noted
 		return err
 	}
-	return k.drop(ctx, v.Home, v.Path)
+	return k.drop(ctx, l.Home, l.Path)
+}
+
+// orTakeBack is err, which is what came of putting r in use. If another replica
+// was in the way, what lies in the bucket goes.
+func (k *Keyrings) orTakeBack(ctx context.Context, home string, r sealed, err error) error {
+	if !errors.Is(err, state.ErrConflict) {
+		return err
+	}
+	if left := k.takeBack(ctx, r.noted(home)); left != nil {
+		return fmt.Errorf("%w; and taking the object back: %w", err, left)
+	}
+	return err
 }
 
 // sweep deletes the record objects that the database noted as abandoned or
