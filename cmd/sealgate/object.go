@@ -16,8 +16,8 @@ import (
 )
 
 func (a *app) objectCmd() *cobra.Command {
-	return group("object", "Put, get, list, copy and delete objects through the gateway", []string{"objects"},
-		a.objectPutCmd(), a.objectGetCmd(), a.objectListCmd(), a.objectStatCmd(), a.objectCopyCmd(), a.objectRemoveCmd(), a.objectOpenCmd())
+	return group("object", "Put, get, list, copy, presign and delete objects through the gateway", []string{"objects"},
+		a.objectPutCmd(), a.objectGetCmd(), a.objectListCmd(), a.objectStatCmd(), a.objectCopyCmd(), a.objectPresignCmd(), a.objectRemoveCmd(), a.objectOpenCmd())
 }
 
 // objectPath is BUCKET/KEY as a person writes it.
