@@ -77,6 +77,7 @@ type Gate struct {
 	CA       *certstest.CA
 	Endpoint string // https://localhost:PORT
 	Metrics  string // http://127.0.0.1:PORT
+	Sessions string // https://localhost:PORT of the listener for session keys, "" without one
 	Banner   string
 
 	opts   Options
@@ -156,8 +157,8 @@ func (g *Gate) write(t testing.TB) {
 	}
 	var b strings.Builder
 	for _, k := range []string{
-		"version", "deployment", "data_dir", "trust_domain", "listeners", "identity", "policy", "state", "system", "backends", "buckets", "keks",
-		"keyrings", "audit", "limits", "log",
+		"version", "deployment", "data_dir", "trust_domain", "listeners", "identity", "policy", "sts", "state", "system", "backends", "buckets", "keks",
+		"keyrings", "audit", "uploads", "limits", "log",
 	} {
 		if v, ok := config[k]; ok {
 			fmt.Fprintf(&b, "%s: %s\n", k, v)
@@ -179,6 +180,7 @@ func must(t testing.TB, err error) {
 var (
 	s3Line      = regexp.MustCompile(`s3 (https://\S+)`)
 	metricsLine = regexp.MustCompile(`metrics (http://\S+)`)
+	sessionLine = regexp.MustCompile(`sessions (https://\S+)`)
 )
 
 // startTimeout is generous: the machine may be compiling meanwhile.
@@ -222,6 +224,9 @@ func (g *Gate) start(t testing.TB) error {
 		return fmt.Errorf("exit code %d: %s", g.cmd.ProcessState.ExitCode(), g.Log())
 	}
 	g.Endpoint, g.Metrics = s3Line.FindStringSubmatch(g.Banner)[1], metricsLine.FindStringSubmatch(g.Banner)[1]
+	if m := sessionLine.FindStringSubmatch(g.Banner); m != nil {
+		g.Sessions = m[1]
+	}
 	return nil
 }
 
