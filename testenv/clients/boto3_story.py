@@ -10,6 +10,7 @@ import os
 import sys
 
 import boto3
+import boto3.s3.transfer
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
@@ -94,9 +95,47 @@ assert {b["Name"] for b in s3.list_buckets()["Buckets"]} == {"datasets", "featur
 s3.head_bucket(Bucket="models")
 s3.get_bucket_location(Bucket="models")
 
-# What is not served says so.
-expect("NotImplemented", s3.create_multipart_upload, Bucket="models", Key="boto3/multi")
-expect("NotImplemented", s3.copy_object, Bucket="models", Key="boto3/copy", CopySource={"Bucket": "models", "Key": "boto3/once"})
+# Uploads in parts: by the transfer manager, in threads, and by hand, last part first.
+data = os.urandom((40 << 20) + 12345)
+s3.upload_fileobj(io.BytesIO(data), "models", "boto3/managed", ExtraArgs={"Metadata": {"epoch": "8"}})
+head = s3.head_object(Bucket="models", Key="boto3/managed", ChecksumMode="ENABLED")
+listed = s3.list_objects_v2(Bucket="models", Prefix="boto3/managed")["Contents"][0]
+assert (head["ContentLength"], head["Metadata"], head["ETag"]) == (len(data), {"epoch": "8"}, listed["ETag"]) and listed["Size"] == len(data), (head, listed)
+big = io.BytesIO()
+s3.download_fileobj("models", "boto3/managed", big)
+assert big.getvalue() == data
+
+made = s3.create_multipart_upload(Bucket="models", Key="boto3/parts", ChecksumAlgorithm="SHA256", ContentType="application/x-parts")
+by_hand = {"Bucket": "models", "Key": "boto3/parts", "UploadId": made["UploadId"]}
+assert [u["Key"] for u in s3.list_multipart_uploads(Bucket="models", Prefix="boto3/")["Uploads"]] == ["boto3/parts"]
+parts = []
+for number, size in [(3, 7), (1, 5242881), (2, 6 << 20)]:
+    sent = s3.upload_part(**by_hand, PartNumber=number, Body=data[number << 20:][:size], ChecksumAlgorithm="SHA256")
+    parts.append({"PartNumber": number, "ETag": sent["ETag"], "ChecksumSHA256": sent["ChecksumSHA256"]})
+parts.sort(key=lambda p: p["PartNumber"])
+shown = s3.list_parts(**by_hand)["Parts"]
+assert [(p["PartNumber"], p["ETag"], p["Size"]) for p in shown] == [(p["PartNumber"], p["ETag"], n) for p, n in zip(parts, [5242881, 6 << 20, 7])], shown
+expect("InvalidPart", s3.complete_multipart_upload, **by_hand, MultipartUpload={"Parts": [dict(parts[0], ETag='"0-1"')]})
+expect("InvalidPartOrder", s3.complete_multipart_upload, **by_hand, MultipartUpload={"Parts": parts[::-1]})
+for _ in range(2):  # a client that lost the answer asks again
+    done = s3.complete_multipart_upload(**by_hand, MultipartUpload={"Parts": parts})
+    assert done["ChecksumSHA256"].endswith("-3"), done
+got = s3.get_object(Bucket="models", Key="boto3/parts", ChecksumMode="ENABLED")
+assert got["Body"].read() == data[1 << 20:][:5242881] + data[2 << 20:][:6 << 20] + data[3 << 20:][:7]
+assert (got["ETag"], got["ChecksumSHA256"], got["ContentType"]) == (done["ETag"], done["ChecksumSHA256"], "application/x-parts"), got
+second = s3.get_object(Bucket="models", Key="boto3/parts", PartNumber=2)
+assert second["Body"].read() == data[2 << 20:][:6 << 20] and second["PartsCount"] == 3
+s3.copy({"Bucket": "models", "Key": "boto3/managed"}, "models", "boto3/copied",
+        Config=boto3.s3.transfer.TransferConfig(multipart_threshold=8 << 20))  # UploadPartCopy
+assert s3.get_object(Bucket="models", Key="boto3/copied")["Body"].read() == data
+gone = s3.create_multipart_upload(Bucket="models", Key="boto3/gone")["UploadId"]
+s3.upload_part(Bucket="models", Key="boto3/gone", UploadId=gone, PartNumber=1, Body=b"x")
+s3.abort_multipart_upload(Bucket="models", Key="boto3/gone", UploadId=gone)
+expect("NoSuchUpload", s3.list_parts, Bucket="models", Key="boto3/gone", UploadId=gone)
+for key in ["managed", "parts", "copied"]:
+    s3.delete_object(Bucket="models", Key=f"boto3/{key}")
+
+# What is not allowed says so.
 expect("AccessDenied", s3.put_object, Bucket="models", Key=".sealgate/x", Body=b"")
 
 for key in keys:
