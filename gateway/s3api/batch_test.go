@@ -98,6 +98,9 @@ func FuzzKeys(f *testing.F) {
 	} {
 		f.Add(s)
 	}
+	for _, body := range capturedBodies(f, "*_delete_objects.http") {
+		f.Add(body)
+	}
 	f.Fuzz(func(t *testing.T, doc string) {
 		op := &DeleteObjects{Bucket: "models", body: xmlBody{payload{size: int64(len(doc))}}}
 		keys, _, err := op.Keys(strings.NewReader(doc))

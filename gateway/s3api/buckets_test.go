@@ -3,6 +3,7 @@
 package s3api
 
 import (
+	"encoding/xml"
 	"net/http/httptest"
 	"os"
 	"strings"
@@ -51,6 +52,27 @@ func TestCreateBucket(t *testing.T) {
 	parsed[*DeleteBucket](t, "DELETE /models/")
 	refused(t, "InvalidRequest", "DELETE /models", "Content-Length: 1")
 	refused(t, "InvalidBucketName", "PUT /Models")
+}
+
+// FuzzCreateBucket: what is accepted asks for the gateway's own region, or for
+// nothing.
+func FuzzCreateBucket(f *testing.F) {
+	for _, body := range append(capturedBodies(f, "*_create_bucket*.http"), "<CreateBucketConfiguration/>", "<!DOCTYPE a>") {
+		f.Add(body)
+	}
+	f.Fuzz(func(t *testing.T, doc string) {
+		op := &CreateBucket{body: xmlBody{payload{size: int64(len(doc))}}}
+		if err := op.Check(strings.NewReader(doc), "us-east-1"); err != nil || doc == "" {
+			return
+		}
+		var said struct {
+			XMLName            xml.Name
+			LocationConstraint string
+		}
+		if err := xml.Unmarshal([]byte(doc), &said); err != nil || said.XMLName.Local != "CreateBucketConfiguration" || said.LocationConstraint != "" && said.LocationConstraint != "us-east-1" {
+			t.Fatalf("%q was accepted: %+v, %v", doc, said, err)
+		}
+	})
 }
 
 func TestAttributes(t *testing.T) {

@@ -132,6 +132,9 @@ func FuzzParts(f *testing.F) {
 	f.Add(completeDoc(part(1, "<ChecksumSHA1>AAAA</ChecksumSHA1>"), part(2, "")))
 	f.Add("<?xml version=\"1.0\"?>\n" + completeDoc("\n <Part> <PartNumber>3</PartNumber><ETag>&#34;a&#34;</ETag> </Part>") + "\n")
 	f.Add(completeDoc("<!DOCTYPE a>", part(1, "")))
+	for _, body := range capturedBodies(f, "*_complete*.http") {
+		f.Add(body)
+	}
 	f.Fuzz(func(t *testing.T, doc string) {
 		op := &CompleteMultipartUpload{body: xmlBody{payload{size: int64(len(doc))}}}
 		parts, err := op.Parts(strings.NewReader(doc))

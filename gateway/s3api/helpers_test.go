@@ -6,6 +6,8 @@ import (
 	"bufio"
 	"errors"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -67,4 +69,25 @@ func refused(tb testing.TB, code string, lines ...string) Error {
 // with gives the lines of a request: its first, some headers, and more of them.
 func with(line string, headers []string, more ...string) []string {
 	return append(append([]string{line}, headers...), more...)
+}
+
+// capturedBodies gives the bodies of the captured requests whose file names
+// fit: what clients send is where a fuzzer should begin.
+func capturedBodies(tb testing.TB, pattern string) []string {
+	tb.Helper()
+	files, err := filepath.Glob("testdata/requests/" + pattern)
+	if err != nil || len(files) < 2 {
+		tb.Fatalf("%d captured requests fit %s, %v", len(files), pattern, err)
+	}
+	var bodies []string
+	for _, name := range files {
+		raw, err := os.ReadFile(name)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		if _, body, _ := strings.Cut(string(raw), "\r\n\r\n"); body != "" {
+			bodies = append(bodies, body)
+		}
+	}
+	return bodies
 }
