@@ -137,7 +137,7 @@ func TestRclone(t *testing.T) {
 	remote := fmt.Sprintf(":s3,provider=Other,endpoint='%s',access_key_id=any,secret_access_key=any,force_path_style=true", g.Endpoint)
 	base := []string{
 		"--config", filepath.Join(t.TempDir(), "none"), "--client-cert", id + "/svid.pem", "--client-key", id + "/key.pem", "--ca-cert", id + "/bundle.pem",
-		"--s3-upload-cutoff", "1Gi", "--retries", "1", "--low-level-retries", "1",
+		"--s3-upload-cutoff", "16Mi", "--s3-chunk-size", "8Mi", "--retries", "1", "--low-level-retries", "1",
 	}
 	src, back := t.TempDir(), t.TempDir()
 	for _, size := range sizes {
