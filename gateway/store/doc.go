@@ -30,5 +30,10 @@
 //   - An ETag stands for the bytes: two Puts of different bytes have different
 //     ETags. (Sealed bodies are never the same twice.)
 //
+// What a backend may have beside is an interface of its own: [Multiparter],
+// [Copier], [Tagger], [Versioner]. Who needs one asks for it by type assertion;
+// a store that wraps another must have those that it has. The suites
+// storetest.RunMultipart, RunCopy, RunTags and RunVersions hold them.
+//
 // Adapters: store/disk (a local directory), store/s3 (any S3 endpoint).
 package store

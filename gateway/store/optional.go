@@ -53,18 +53,20 @@ type Multiparter interface {
 	// dropped. Numbers must ascend. The upload is then gone.
 	//
 	// The condition is decided by the backend at the moment the object appears;
-	// it never reads as held when another write came first. Of several Completes
-	// of one upload at most one succeeds.
+	// it never reads as held when another write came first. One upload makes one
+	// object: of several Completes all that succeed tell of the same.
 	//
 	// ErrPart: a part is not there, has another tag, is out of order, too small
 	// for its place, or the list is empty; nothing changed and the upload stays.
 	// ErrPrecondition: the condition does not hold, also IfMatch on a key that
 	// does not exist; nothing changed, and the upload may be gone or not: abort
 	// it. ErrNoUpload: there is no such upload, also after a Complete that
-	// succeeded; a Complete whose answer was lost is told apart only by looking
-	// at the object. ErrTooLarge: the backend takes no object of this size.
+	// succeeded. ErrTooLarge: the backend takes no object of this size.
+	//
 	// ErrUnavailable: the object may be there or not, the upload as well, and
-	// for as long as the backend goes on with it, it may still come to be.
+	// for as long as the backend goes on with it, it may still come to be. It is
+	// also what is said when a backend that cannot tell claims success, but
+	// another object is there. Only what the object is tells what was done.
 	CompleteMultipart(ctx context.Context, key, upload string, parts []PartTag, o CompleteOptions) (Object, error)
 
 	// AbortMultipart drops an upload and its parts. An upload that does not
@@ -164,14 +166,17 @@ type Versioner interface {
 	// "Enabled", or "Suspended", which still has those from before.
 	Versioning(ctx context.Context) (status string, err error)
 
-	// GetVersion is Get of one version. ErrNotFound also for a delete marker.
+	// GetVersion is Get of one version, which the answer names as it was asked
+	// for. ErrNotFound also for a delete marker, and for what is no version's
+	// name. With version "" it is Get.
 	GetVersion(ctx context.Context, key, version string, o GetOptions) (*Reader, error)
 
-	// HeadVersion is Head of one version. ErrNotFound also for a delete marker.
+	// HeadVersion is Head of one version, as GetVersion.
 	HeadVersion(ctx context.Context, key, version string) (Object, error)
 
 	// DeleteVersion removes one version for good. With version "" it is Delete,
-	// and tells what came of it. What does not exist is no error.
+	// and tells what came of it; where versions are kept that is a marker, for a
+	// key that never was perhaps none. What does not exist is no error.
 	DeleteVersion(ctx context.Context, key, version string) (Deleted, error)
 
 	// ListVersions returns one page in strict byte order of the keys, the

@@ -52,3 +52,35 @@ func BenchmarkList(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkComplete makes an object of 1 GiB of parts that are there. TMPDIR
+// says on which file system.
+func BenchmarkComplete(b *testing.B) {
+	for name, size := range map[string]int{"8MiB+4KiB": 8<<20 + 4<<10, "5MiB+2560": 5<<20 + 2560} {
+		b.Run(name, func(b *testing.B) {
+			s := open(b, b.TempDir())
+			body := strings.Repeat("x", size)
+			count := 1 << 30 / size
+			b.SetBytes(int64(count * size))
+			for b.Loop() {
+				b.StopTimer()
+				upload, err := s.CreateMultipart(b.Context(), "k", "")
+				if err != nil {
+					b.Fatal(err)
+				}
+				var parts []store.PartTag
+				for n := range count {
+					tag, err := s.PutPart(b.Context(), "k", upload, n+1, strings.NewReader(body), int64(size))
+					if err != nil {
+						b.Fatal(err)
+					}
+					parts = append(parts, store.PartTag{Number: n + 1, ETag: tag})
+				}
+				b.StartTimer()
+				if _, err := s.CompleteMultipart(b.Context(), "k", upload, parts, store.CompleteOptions{}); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

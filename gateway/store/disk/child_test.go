@@ -113,6 +113,36 @@ var changes = map[string]func(store.Store) error{
 	},
 }
 
+// fillUpload completes an upload whose parts fit, but not beside what is made of
+// them: it stays, and can be completed with less.
+func fillUpload(s *disk.Store) error {
+	ctx, part := context.Background(), strings.Repeat("prt", 400_000)
+	name, err := s.CreateMultipart(ctx, "up", "PRT")
+	if err != nil {
+		return err
+	}
+	var parts []store.PartTag
+	for n := range 2 {
+		tag, err := s.PutPart(ctx, "up", name, n+1, strings.NewReader(part), int64(len(part)))
+		if err != nil {
+			return err
+		}
+		parts = append(parts, store.PartTag{Number: n + 1, ETag: tag})
+	}
+	if _, err := s.PutPart(ctx, "up", name, 3, strings.NewReader(part+part), int64(2*len(part))); !errors.Is(err, store.ErrNoSpace) {
+		return errors.Join(errors.New("a part beyond the space was not ErrNoSpace"), err)
+	}
+	for range 3 {
+		if _, err := s.CompleteMultipart(ctx, "up", name, parts, store.CompleteOptions{}); !errors.Is(err, store.ErrNoSpace) {
+			return errors.Join(errors.New("a completion beyond the space was not ErrNoSpace"), err)
+		}
+	}
+	if _, err := s.CompleteMultipart(ctx, "up", name, parts[1:], store.CompleteOptions{}); err != nil {
+		return err
+	}
+	return s.Delete(ctx, "up")
+}
+
 // upload makes an object of three parts, one of which is sent twice.
 func upload(s store.Store, key string, o store.CompleteOptions) error {
 	m, ctx := s.(store.Multiparter), context.Background()
@@ -165,6 +195,9 @@ func fillUp(dir, _ string) error {
 		if err := write(s, "small", big, store.PutOptions{}); !errors.Is(err, store.ErrNoSpace) {
 			return errors.Join(errors.New("an overwrite beyond the space was not ErrNoSpace"), err)
 		}
+	}
+	if err := fillUpload(s); err != nil {
+		return err
 	}
 	if obj, err := s.Head(context.Background(), "small"); err != nil || obj.Size != int64(len(small)) {
 		return errors.Join(errors.New("the object that fits is not there any more"), err)

@@ -28,4 +28,42 @@
 //
 // An object has one metadata entry, x-amz-meta-sg1, and the content type
 // application/octet-stream. Other metadata is neither written nor read.
+//
+// # Uploads and copies
+//
+// A part is sent as a body is. The completion of an upload is asked for once
+// from the moment when the list of parts has begun to be sent, and what it is
+// said to have made is looked at by a HEAD: an answer of success that holds an
+// error, or that names another object than is there, is none. A beginning of an
+// upload is repeated only after an answer. Uploads whose name was lost are the
+// backend's to clear away: give the bucket a lifecycle rule that aborts
+// incomplete uploads after eight days or more.
+//
+// A copy is one request, with the tag of the source as a condition. One that is
+// over Config.CopyLimit, or whose destination has a condition, which servers do
+// not look at in a CopyObject, is an upload of parts that are copied, each with
+// the tag of the source as a condition; the completion has the other one.
+//
+// # Differences of servers
+//
+// All S3 servers refuse parts below 5 MiB that are not the last (store.ErrPart).
+// The conformance suites hold what is said here:
+//
+//   - MinIO takes no upload of a key that ends in a slash (store.ErrKey), and
+//     makes no delete marker for a key that never was.
+//   - versitygw answers a Complete of an upload that it does not know with
+//     success where there is just any object of this key, and a second Complete
+//     while the first one is still at work. The HEAD finds out: if the object is
+//     the one that these parts make, that is success, else store.ErrUnavailable.
+//   - versitygw finds out only at the completion that a key is too long for its
+//     files, and then says that it is unavailable.
+//   - versitygw, which is run without a directory for versions here, keeps none:
+//     Versioning is "", the listing of versions shows the objects, and a version
+//     of any name is store.ErrNotFound.
+//   - Both take ASCII in tags only, and versitygw no more than fit into an
+//     extended attribute: about 3 KiB with ext4, 500 above. It gives and takes
+//     tags of a key that is only a folder of others.
+//
+// A backend with its own names of uploads and versions is asked only about what
+// can be one: visible ASCII, and for uploads no path that leads elsewhere.
 package s3

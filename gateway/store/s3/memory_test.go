@@ -49,7 +49,8 @@ func printPeak() error {
 
 const gibibyte = 1 << 30
 
-// moveGibibyte stores an object of 1 GiB and reads it back.
+// moveGibibyte stores an object of 1 GiB and reads it back, and sends a part
+// that is several times the memory allowed.
 func moveGibibyte(ctx context.Context) error {
 	var c s3.Credentials
 	c.AccessKey, c.SecretKey, _ = strings.Cut(os.Getenv(memoryKeys), ":")
@@ -70,7 +71,15 @@ func moveGibibyte(ctx context.Context) error {
 	if n != gibibyte {
 		err = errors.Join(err, fmt.Errorf("read %d bytes", n))
 	}
-	return errors.Join(err, r.Close())
+	if err := errors.Join(err, r.Close()); err != nil {
+		return err
+	}
+	upload, err := s.CreateMultipart(ctx, "big", "")
+	if err != nil {
+		return err
+	}
+	_, err = s.PutPart(ctx, "big", upload, 1, io.LimitReader(zeros{}, gibibyte/4), gibibyte/4)
+	return errors.Join(err, s.AbortMultipart(ctx, "big", upload))
 }
 
 type zeros struct{}

@@ -148,3 +148,81 @@ func TestLiesAndDelay(t *testing.T) {
 		t.Errorf("a delay beyond the deadline: %v", err)
 	}
 }
+
+// Uploads are lost and applied as writes are.
+func TestFaultyUploads(t *testing.T) {
+	t.Parallel()
+	f, mem := newFaulty(t, "old")
+	f.Add(storetest.Rule{Op: storetest.PutPart, Times: 1, Err: store.ErrUnavailable})
+	f.Add(storetest.Rule{Op: storetest.CompleteMultipart, Key: "k", Times: 1, Lost: store.ErrUnavailable})
+	f.Add(storetest.Rule{Op: storetest.Copy, Key: "copy", Times: 1, Err: store.ErrNoSpace})
+	f.Add(storetest.Rule{Op: storetest.Head, Object: func(o *store.Object) { o.Size = 99 }})
+	upload, err := f.CreateMultipart(t.Context(), "k", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	send := func() (string, error) { return f.PutPart(t.Context(), "k", upload, 1, strings.NewReader("new"), 3) }
+	if _, err := send(); !errors.Is(err, store.ErrUnavailable) {
+		t.Errorf("PutPart: %v", err)
+	}
+	tag, err := send()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = f.CompleteMultipart(t.Context(), "k", upload, []store.PartTag{{Number: 1, ETag: tag}}, store.CompleteOptions{})
+	if !errors.Is(err, store.ErrUnavailable) {
+		t.Errorf("CompleteMultipart: %v", err)
+	}
+	if got, err := get(t, mem, store.Whole()); err != nil || got != "new" || mem.Uploads() > 0 {
+		t.Errorf("the store holds %q, %v and %d uploads", got, err, mem.Uploads())
+	}
+	obj, err := mem.Head(t.Context(), "k")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []error{store.ErrNoSpace, nil} {
+		if _, err := f.Copy(t.Context(), "copy", "k", store.CopyOptions{SourceETag: obj.ETag}); !errors.Is(err, want) {
+			t.Errorf("Copy: %v, want %v", err, want)
+		}
+	}
+	if head, err := f.HeadVersion(t.Context(), "k", ""); err != nil || head.Size != 99 {
+		t.Errorf("a lie was told as %+v, %v", head, err)
+	}
+	if n := f.Calls(storetest.PutPart); n != 2 {
+		t.Errorf("%d calls of PutPart were counted", n)
+	}
+}
+
+// plain is a store without anything optional.
+type plain struct{ store.Store }
+
+// A Faulty has what the store behind it has, for who asks.
+func TestFaultyKeepsInterfaces(t *testing.T) {
+	t.Parallel()
+	if _, ok := storetest.NewFaulty(new(storetest.Mem), 1).Store().(store.Versioner); !ok {
+		t.Error("the versions of Mem are lost")
+	}
+	f := storetest.NewFaulty(plain{new(storetest.Mem)}, 1)
+	s := f.Store()
+	if _, ok := s.(store.Versioner); ok {
+		t.Error("there are versions of a store that has none")
+	}
+	for name, ok := range map[string]bool{
+		"Multiparter": is[store.Multiparter](s), "Copier": is[store.Copier](s), "Tagger": is[store.Tagger](s),
+	} {
+		if !ok {
+			t.Errorf("%s is lost", name)
+		}
+	}
+	if _, err := f.CreateMultipart(t.Context(), "k", ""); !errors.Is(err, errors.ErrUnsupported) {
+		t.Errorf("CreateMultipart: %v", err)
+	}
+	if _, err := f.GetVersion(t.Context(), "k", "v", store.Whole()); !errors.Is(err, errors.ErrUnsupported) {
+		t.Errorf("GetVersion: %v", err)
+	}
+}
+
+func is[T any](s store.Store) bool {
+	_, ok := s.(T)
+	return ok
+}

@@ -57,7 +57,7 @@ func (m *Mem) Put(ctx context.Context, key string, body io.Reader, o store.PutOp
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	obj, err := m.publish(key, memObject{Object: store.Object{Metadata: o.Metadata}, body: b}, o.IfNoneMatch, o.IfMatch)
+	obj, err := m.publish(key, memObject{Object: store.Object{Metadata: o.Metadata}, body: b}, store.CompleteOptions{IfNoneMatch: o.IfNoneMatch, IfMatch: o.IfMatch})
 	if err != nil {
 		return store.Object{}, fmt.Errorf("writing %q: %w", key, err)
 	}
@@ -66,9 +66,9 @@ func (m *Mem) Put(ctx context.Context, key string, body io.Reader, o store.PutOp
 
 // publish makes obj the current version of key, if the condition holds. The
 // lock is held.
-func (m *Mem) publish(key string, obj memObject, noneMatch bool, match string) (store.Object, error) {
+func (m *Mem) publish(key string, obj memObject, o store.CompleteOptions) (store.Object, error) {
 	old, exists := m.current(key)
-	if noneMatch && exists || match != "" && (!exists || old.ETag != match) {
+	if o.IfNoneMatch && exists || o.IfMatch != "" && (!exists || old.ETag != o.IfMatch) {
 		return store.Object{}, store.ErrPrecondition
 	}
 	obj.Key, obj.Size, obj.ETag, obj.LastModified = key, int64(len(obj.body)), rand.Text(), time.Now()

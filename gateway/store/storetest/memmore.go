@@ -101,7 +101,7 @@ func (m *Mem) CompleteMultipart(
 		}
 		body.Write(part.body)
 	}
-	obj, err := m.publish(key, memObject{Object: store.Object{Metadata: u.metadata}, body: body.Bytes()}, o.IfNoneMatch, o.IfMatch)
+	obj, err := m.publish(key, memObject{Object: store.Object{Metadata: u.metadata}, body: body.Bytes()}, o)
 	if err != nil {
 		return store.Object{}, fmt.Errorf("completing %q: %w", key, err)
 	}
@@ -144,7 +144,8 @@ func (m *Mem) Copy(ctx context.Context, dst, src string, o store.CopyOptions) (s
 	err := store.ErrPrecondition
 	var obj store.Object
 	if from.ETag == o.SourceETag {
-		obj, err = m.publish(dst, memObject{Object: store.Object{Metadata: o.Metadata}, body: from.body, tags: from.tags}, o.IfNoneMatch, o.IfMatch)
+		c := store.CompleteOptions{IfNoneMatch: o.IfNoneMatch, IfMatch: o.IfMatch}
+		obj, err = m.publish(dst, memObject{Object: store.Object{Metadata: o.Metadata}, body: from.body, tags: from.tags}, c)
 	}
 	if err != nil {
 		return store.Object{}, fmt.Errorf("copying %q to %q: %w", src, dst, err)

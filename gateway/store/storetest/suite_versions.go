@@ -215,8 +215,17 @@ func testVersionsNotFound(t *testing.T, h Harness) {
 	id := put(t, s, "k", "body").VersionID
 	put(t, s, "other", "other")
 	for _, at := range []struct{ key, version string }{
-		{"k", "nonsense"}, {"k", "b38bf68c-3a6c-4b2c-9a8a-0f6a29fbd5ee"}, {"other", id}, {"absent", id}, {"k", store.NullVersion},
-		{"k", "a b"}, {"k", "x&partNumber=1"}, {"k", "../k"}, {"k", "\x00"}, {"k", "\u00e9"}, {"k", strings.Repeat("v", 2000)},
+		{"k", "nonsense"},
+		{"k", "b38bf68c-3a6c-4b2c-9a8a-0f6a29fbd5ee"},
+		{"other", id},
+		{"absent", id},
+		{"k", store.NullVersion},
+		{"k", "a b"},
+		{"k", "x&partNumber=1"},
+		{"k", "../k"},
+		{"k", "\x00"},
+		{"k", "\u00e9"},
+		{"k", strings.Repeat("v", 2000)},
 	} {
 		_, err := s.HeadVersion(t.Context(), at.key, at.version)
 		wantKind(t, fmt.Sprintf("HeadVersion(%q, %.20q)", at.key, at.version), err, store.ErrNotFound)
@@ -320,9 +329,20 @@ func testListVersions(t *testing.T, h Harness) {
 		}
 	}
 	for _, o := range []store.VersionListOptions{
-		{}, {Prefix: "b/"}, {Prefix: "b"}, {Delimiter: "/"}, {Prefix: "b/", Delimiter: "/"}, {Delimiter: "-"}, {Prefix: "b/", Delimiter: "-"},
-		{KeyMarker: "a"}, {KeyMarker: "b/"}, {KeyMarker: "b/", Delimiter: "/"}, {KeyMarker: "b/x", Delimiter: "/"}, {KeyMarker: "zz"},
-		{Prefix: "none"}, {Prefix: "d/", Delimiter: "/", KeyMarker: "d/"},
+		{},
+		{Prefix: "b/"},
+		{Prefix: "b"},
+		{Delimiter: "/"},
+		{Prefix: "b/", Delimiter: "/"},
+		{Delimiter: "-"},
+		{Prefix: "b/", Delimiter: "-"},
+		{KeyMarker: "a"},
+		{KeyMarker: "b/"},
+		{KeyMarker: "b/", Delimiter: "/"},
+		{KeyMarker: "b/x", Delimiter: "/"},
+		{KeyMarker: "zz"},
+		{Prefix: "none"},
+		{Prefix: "d/", Delimiter: "/", KeyMarker: "d/"},
 	} {
 		for _, limit := range []int{0, 1, 2, 3, 7} {
 			o.Max = limit
