@@ -6,9 +6,11 @@ import (
 	"bytes"
 	"encoding/xml"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/http"
 	"net/url"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -275,4 +277,52 @@ func TestUploadsOutliveTheGateway(t *testing.T) {
 		t.Errorf("got %d and %d bytes, want %d", a.Status, len(a.Body), len(whole))
 	}
 	verify(t, g)
+}
+
+// TestPartsAreStreamed: what a part takes of the gateway's memory does not grow
+// with its size.
+func TestPartsAreStreamed(t *testing.T) {
+	t.Parallel()
+	g := gate.Start(t, gate.Options{})
+	u, err := begin(g, g.Client(t, "/writer"), "large")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const small, large = 64 << 20, 512 << 20
+	peak := func(number int, size int64) int64 {
+		a := g.Do(t, u.c, http.MethodPut, u.target(fmt.Sprintf("&partNumber=%d", number)), io.LimitReader(zeros{}, size), size, nil)
+		if a.Status != http.StatusOK {
+			t.Fatalf("part of %d bytes: got %d %s", size, a.Status, a.Body)
+		}
+		return mostMemory(t, g.PID())
+	}
+	peak(1, small)
+	before := peak(2, small)
+	after := peak(3, large)
+	t.Logf("at most %d MiB resident with parts of %d MiB, %d MiB with one of %d MiB", before>>20, small>>20, after>>20, large>>20)
+	if after-before > 64<<20 {
+		t.Errorf("a part of %d MiB took %d MiB more memory than one of %d MiB", large>>20, (after-before)>>20, small>>20)
+	}
+}
+
+type zeros struct{}
+
+func (zeros) Read(b []byte) (int, error) {
+	clear(b)
+	return len(b), nil
+}
+
+// mostMemory is the most that a process ever had resident, in bytes.
+func mostMemory(t *testing.T, pid int) int64 {
+	t.Helper()
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(b), "VmHWM:")
+	var kib int64
+	if _, err := fmt.Sscan(rest, &kib); err != nil {
+		t.Fatal(err)
+	}
+	return kib << 10
 }
