@@ -1,6 +1,6 @@
 # make demo: builds Sealgate and shows the whole story on this machine; needs Go alone.
 # make test: runs everything, real servers and clients included; installs what it needs.
-.PHONY: build demo test check race fuzz bench lint clients clean
+.PHONY: build demo test check race fuzz bench lint clients judges clean
 export CGO_ENABLED ?= 0
 GO   ?= go
 LINT := $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
@@ -34,6 +34,10 @@ fuzz:
 
 bench:
 	$(GO) test -run '^$$' -bench All -benchtime 1x -timeout 30m ./testenv/bench
+
+# The test suites of others, against bare servers and through the gateway: some ten minutes.
+judges:
+	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 60m ./testenv/judges
 
 # The unmodified clients alone: curl, boto3, rclone.
 clients: build

@@ -157,7 +157,7 @@ func (g *Gate) write(t testing.TB) {
 	}
 	var b strings.Builder
 	for _, k := range []string{
-		"version", "deployment", "data_dir", "trust_domain", "listeners", "identity", "policy", "sts", "state", "system", "backends", "buckets", "keks",
+		"version", "deployment", "data_dir", "trust_domain", "listeners", "identity", "policy", "sts", "state", "system", "backends", "buckets", "buckets_on_demand", "keks",
 		"keyrings", "audit", "uploads", "limits", "log",
 	} {
 		if v, ok := config[k]; ok {

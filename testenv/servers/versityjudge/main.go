@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Command versity runs the black-box tests that versitygw ships, against any S3
-// endpoint, and prints one line of JSON for each: {"name", "ok", "error"}.
+// endpoint, and writes one line of JSON for each: {"name", "ok", "error"}.
 //
 // A test that panics has failed; the others go on. The tests name their buckets
 // by a counter of the process, so one process runs them all.
@@ -30,6 +30,7 @@ func main() {
 	endpoint := flag.String("endpoint", "", "URL of the server under test")
 	only := flag.String("only", "", "comma-separated prefixes of the tests to run; absent is all that concern S3 itself")
 	list := flag.Bool("list", false, "print the names and end")
+	file := flag.String("out", "/dev/stdout", "file of the results")
 	limit := flag.Duration("limit", time.Minute, "after which one test counts as failed")
 	flag.Parse()
 	tests := integration.GetIntTests()
@@ -42,7 +43,12 @@ func main() {
 		integration.WithEndpoint(*endpoint), integration.WithRegion("us-east-1"),
 		integration.WithAccess(os.Getenv("AWS_ACCESS_KEY_ID")), integration.WithSecret(os.Getenv("AWS_SECRET_ACCESS_KEY")),
 	)
-	out := json.NewEncoder(os.NewFile(3, "results"))
+	results, err := os.Create(*file)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "opening the results:", err)
+		os.Exit(1)
+	}
+	out := json.NewEncoder(results)
 	for _, name := range names {
 		if err := out.Encode(judge(name, tests[name], conf, *limit)); err != nil {
 			fmt.Fprintln(os.Stderr, "writing a result:", err)
