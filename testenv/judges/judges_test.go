@@ -102,6 +102,7 @@ func agent(b *testing.B, s *servers.Server, script string) *exec.Cmd {
 func run(b *testing.B, cmd *exec.Cmd) {
 	b.Helper()
 	var said bytes.Buffer
+	cmd.Dir = b.TempDir() // some leave files where they run
 	cmd.Stdout, cmd.Stderr = &said, &said
 	if err := cmd.Run(); err != nil {
 		b.Logf("%v\n%s", err, said.Bytes()[max(0, said.Len()-3000):])
