@@ -150,7 +150,7 @@ func (x *exchange) believe(sig *s3api.Signed, verify func(secret []byte) (*s3api
 		return nil, err
 	}
 	if !strings.HasPrefix(sig.AccessKey, session.AccessPrefix) || sig.Token == "" {
-		return nil, x.stranger(s3api.AuthError(x.r, "InvalidAccessKeyId", ""))
+		return nil, x.stranger(s3api.InvalidAccessKeyID(sig))
 	}
 	s, secret, err := session.Open(sessionKeys{x.snap.Keys}, x.g.config.Deployment, sig.AccessKey, string(sig.Token))
 	if err != nil {

@@ -16,6 +16,13 @@
 // and checksums in headers and trailers. What is wrong with a payload is an
 // error of Read, so that nothing is stored.
 //
+// # Signatures
+//
+// [ReadSignature] gives what a request claims by its signature, [Signed.Verify]
+// holds it against the request, and UseSignature of an upload has the
+// signatures of its chunks verified while its [Body] is read. [STSCall] is a call
+// of the token service. [SignHeader] and [Presign] are the other side.
+//
 // # Answers
 //
 // [WriteError] is the only renderer of errors; [Codes] is the closed table of

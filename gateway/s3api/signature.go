@@ -28,6 +28,14 @@ func authError(method, code, message string) *Error {
 	return e
 }
 
+// InvalidAccessKeyID is 403: nobody here has that access key. It names the key,
+// which is no secret.
+func InvalidAccessKeyID(s *Signed) *Error {
+	e := NewError("InvalidAccessKeyId", "")
+	e.Extra = []Element{{"AWSAccessKeyId", s.AccessKey}}
+	return e
+}
+
 func (r *request) authFault(code, message string) *Error { return authError(r.method, code, message) }
 
 // ReadSignature reads what a request is signed with, in its header or in its

@@ -201,6 +201,14 @@ func TestUnsignedRequests(t *testing.T) {
 	wantError(t, err, "InvalidURI", 400)
 }
 
+func TestInvalidAccessKeyID(t *testing.T) {
+	t.Parallel()
+	e := InvalidAccessKeyID(&Signed{AccessKey: "AKID"})
+	if e.Status != 403 || fmt.Sprint(e.Extra) != "[{AWSAccessKeyId AKID}]" {
+		t.Errorf("got %d %v", e.Status, e.Extra)
+	}
+}
+
 func TestCovers(t *testing.T) {
 	t.Parallel()
 	s, err := ReadSignature(wire(t, examples["GET with a range"]...))
