@@ -17,6 +17,7 @@ import (
 	"github.com/sealgate/sealgate/gateway/s3api"
 	"github.com/sealgate/sealgate/gateway/state"
 	"github.com/sealgate/sealgate/gateway/store"
+	"github.com/sealgate/sealgate/rotation"
 )
 
 // completion is one Complete on its way.
@@ -210,7 +211,9 @@ func (c *completion) again(ctx context.Context) error {
 // made says whether the object at the key is this upload's.
 func (c *completion) made(ctx context.Context) (bool, error) {
 	o, there, err := c.x.present(ctx, c.u)
-	c.object, c.found = o, there
+	if there {
+		c.object, c.found = o, true
+	}
 	return there, err
 }
 
@@ -226,10 +229,13 @@ func (x *exchange) present(ctx context.Context, u *upload) (store.Object, bool, 
 	}
 	loc := envelope.Location{Bucket: u.row.Bucket, Key: u.row.Key}
 	object, err := envelope.OpenHeader(o.Metadata, loc, x.snap.Keys.Lookup)
-	if err != nil || object.ObjectID() != u.sealer.ObjectID() {
-		return store.Object{}, false, nil
+	switch {
+	case errors.Is(err, envelope.ErrAuth), errors.Is(err, rotation.ErrNoKeyring):
+		return store.Object{}, false, nil // somebody else's, or damaged: not what this upload made
+	case err != nil:
+		return store.Object{}, false, err
 	}
-	return o, true, nil
+	return o, object.ObjectID() == u.sealer.ObjectID(), nil
 }
 
 // conditions gives the store what it has to decide, in its own tags.

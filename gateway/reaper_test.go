@@ -158,8 +158,10 @@ func TestReaperAfterCrashes(t *testing.T) {
 		r := w.do(w.client("/writer"), http.MethodPost, "/data/k?uploads", nil)
 		r.want(t, http.StatusServiceUnavailable, "ServiceUnavailable")
 		n := 0
-		for range w.g.config.State.StaleUploads(ctx, time.Now().Add(tenDays), time.Now().Add(tenDays)) {
-			n++
+		for _, err := range w.g.config.State.StaleUploads(ctx, time.Now().Add(tenDays), time.Now().Add(tenDays)) {
+			if n++; err != nil {
+				t.Error(err)
+			}
 		}
 		if n > 0 {
 			t.Errorf("%d rows are left of a Create that failed", n)

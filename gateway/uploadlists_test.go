@@ -60,8 +60,8 @@ func TestListParts(t *testing.T) {
 
 type uploadPage struct {
 	IsTruncated                       bool
-	NextKeyMarker, NextUploadIdMarker string                           //nolint:revive // the element's name
-	Upload                            []struct{ Key, UploadId string } //nolint:revive // the element's name
+	NextKeyMarker, NextUploadIdMarker string
+	Upload                            []struct{ Key, UploadId string }
 	CommonPrefixes                    []struct{ Prefix string }
 }
 
