@@ -79,7 +79,9 @@ func (x *exchange) createBucket(op *s3api.CreateBucket, _ policy.Grant) error {
 	if err := x.end(); err != nil {
 		return x.unrecorded(err)
 	}
-	x.w.Header().Set("Location", "/"+op.Bucket)
+	h := x.w.Header()
+	h.Set("Location", "/"+op.Bucket)
+	h.Set("X-Amz-Bucket-Arn", "arn:aws:s3:::"+op.Bucket)
 	x.w.WriteHeader(http.StatusOK)
 	return nil
 }

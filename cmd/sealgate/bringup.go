@@ -90,7 +90,11 @@ func (s *system) openKeys(ctx context.Context) (err error) {
 	if err := s.openKEKs(ctx); err != nil {
 		return err
 	}
-	s.rings, err = s.keyrings(ctx, s.cfg, s.stores)
+	whole, err := withMade(s.cfg, s.made)
+	if err != nil {
+		return err
+	}
+	s.rings, err = s.keyrings(ctx, whole, s.stores)
 	return err
 }
 

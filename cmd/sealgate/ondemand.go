@@ -56,10 +56,12 @@ func (s onDemand) Make(ctx context.Context, name string) error {
 	}
 	o := s.cfg.OnDemand
 	b := state.MadeBucket{Name: name, Backend: o.Backend, KEK: o.KEK}
-	made, err := s.madeBuckets(ctx)
+	all, err := s.db.MadeBuckets(ctx)
 	if err != nil {
 		return err
 	}
+	again := slices.ContainsFunc(all, func(old state.MadeBucket) bool { return old.Name == name && old.State == state.BucketMaking })
+	made := slices.DeleteFunc(all, func(b state.MadeBucket) bool { return b.State != state.BucketReady })
 	cfg, err := withMade(s.cfg, made)
 	if err != nil {
 		return err
@@ -72,7 +74,7 @@ func (s onDemand) Make(ctx context.Context, name string) error {
 	} else if err != nil {
 		return err
 	}
-	if err := s.makeBehind(ctx, b); err != nil {
+	if err := s.makeBehind(ctx, b, again); err != nil {
 		return err
 	}
 	b.Created = time.Now()
@@ -83,13 +85,20 @@ func (s onDemand) Make(ctx context.Context, name string) error {
 }
 
 // makeBehind makes the bucket of the backend. One that is there already is
-// somebody else's and never taken over.
-func (s *system) makeBehind(ctx context.Context, b state.MadeBucket) error {
+// somebody else's and never taken over, but for one whose making failed
+// half-way before.
+func (s *system) makeBehind(ctx context.Context, b state.MadeBucket, again bool) error {
 	maker, err := openBuckets(s.cfg, b.Backend)
 	if err != nil {
 		return err
 	}
 	err = maker.MakeBucket(ctx, b.Name)
+	if errors.Is(err, store.ErrPrecondition) && again {
+		to, serr := s.settleMade(ctx, maker, b)
+		if serr != nil || to == state.BucketReady {
+			return serr
+		}
+	}
 	if errors.Is(err, store.ErrPrecondition) || errors.Is(err, store.ErrKey) {
 		err = errors.Join(err, s.db.SetBucket(ctx, b.Name, state.BucketMaking, state.BucketRemoved))
 	}
@@ -202,31 +211,72 @@ func reservedIn(ctx context.Context, st store.Store) func(func(string, error) bo
 }
 
 // settleBuckets ends at a start what a crash cut off: a bucket that was being
-// removed is gone, or in use again.
+// made is in use, one that was being removed is gone, or in use again.
 func (s *system) settleBuckets(ctx context.Context) error {
 	all, err := s.db.MadeBuckets(ctx)
 	if err != nil {
 		return err
 	}
 	for _, b := range all {
-		if b.State != state.BucketRemoving || s.cfg.Backend(b.Backend) == nil {
+		if b.State == state.BucketReady || b.State == state.BucketRemoved || s.cfg.Backend(b.Backend) == nil {
 			continue
 		}
 		maker, err := openBuckets(s.cfg, b.Backend)
 		if err != nil {
 			return err
 		}
-		to := state.BucketRemoved
-		if err := maker.RemoveBucket(ctx, b.Name); errors.Is(err, store.ErrPrecondition) {
-			to = state.BucketReady
-		} else if err != nil && !errors.Is(err, store.ErrNotFound) {
-			return fmt.Errorf("removing bucket %s, which a stop cut off: %w", b.Name, err)
+		settle := s.settleRemoved
+		if b.State == state.BucketMaking {
+			settle = s.settleMade
 		}
-		if err := s.db.SetBucket(ctx, b.Name, state.BucketRemoving, to); err != nil {
+		to, err := settle(ctx, maker, b)
+		if err != nil {
+			return fmt.Errorf("bucket %s, at which a stop cut off its %s: %w", b.Name, b.State, err)
+		}
+		if err := s.db.SetBucket(ctx, b.Name, b.State, to); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (s *system) settleRemoved(ctx context.Context, maker store.BucketMaker, b state.MadeBucket) (string, error) {
+	switch err := maker.RemoveBucket(ctx, b.Name); {
+	case err == nil, errors.Is(err, store.ErrNotFound):
+		return state.BucketRemoved, nil
+	case errors.Is(err, store.ErrPrecondition):
+		return state.BucketReady, nil
+	default:
+		return "", err
+	}
+}
+
+// settleMade finishes the making. A bucket that holds what no gateway put
+// there is not one that was just made.
+func (s *system) settleMade(ctx context.Context, maker store.BucketMaker, b state.MadeBucket) (_ string, err error) {
+	if err := maker.MakeBucket(ctx, b.Name); err == nil {
+		return state.BucketReady, nil
+	} else if !errors.Is(err, store.ErrPrecondition) {
+		return "", err
+	}
+	cfg, err := withMade(s.cfg, []state.MadeBucket{b})
+	if err != nil {
+		return state.BucketRemoved, nil //nolint:nilerr // the configuration has another bucket in its place: nothing was made
+	}
+	st, closer, err := openStore(cfg, b.Name, s.persist)
+	if err != nil {
+		return "", err
+	}
+	if closer != nil {
+		defer func() { err = errors.Join(err, closer()) }()
+	}
+	switch err := emptyOfClients(ctx, st); {
+	case errors.Is(err, store.ErrPrecondition):
+		return state.BucketRemoved, nil
+	case err != nil:
+		return "", err
+	}
+	return state.BucketReady, nil
 }
 
 // bucketsEvery is how soon a replica serves what another one made.
