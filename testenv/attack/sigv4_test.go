@@ -54,7 +54,7 @@ func (s *sigGate) mint(who string) s3api.Credentials {
 		http.Header{"Content-Type": {"application/x-www-form-urlencoded"}})
 	var out struct {
 		Result struct {
-			Credentials struct{ AccessKeyId, SecretAccessKey, SessionToken string } //nolint:revive // as AWS spells it
+			Credentials struct{ AccessKeyId, SecretAccessKey, SessionToken string }
 		} `xml:"AssumeRoleWithCertificateResult"`
 	}
 	if err := xml.Unmarshal(a.Body, &out); err != nil || a.Status != http.StatusOK {
@@ -127,7 +127,7 @@ func (s *sigGate) send(lines []string, body string) gate.Answer {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	defer c.Close() //nolint:errcheck // the answer was read
+	defer c.Close()
 	_ = c.SetDeadline(time.Now().Add(60 * time.Second))
 	_, _ = io.WriteString(c, strings.Join(lines, "\r\n")+"\r\n\r\n"+body) // it may have hung up: what it answered counts
 	w := &wire{c, bufio.NewReader(c)}
@@ -245,24 +245,24 @@ func TestSignaturesOverTheWire(t *testing.T) {
 		lines []string
 		want  recorded
 	}{
-		"nothing":                   {[]string{"GET /models/sig/a HTTP/1.1", "Host: " + s.host()}, recorded{status: 403, code: "AccessDenied", reason: "unsigned"}},
-		"an unsigned header":        {append(slices.Clone(get), "X-Amz-Copy-Source: /models/sig/b"), refused(403, "AccessDenied")},
-		"a doubled header":          {append(slices.Clone(get), "X-Amz-Checksum-Mode: ENABLED"), refused(400, "InvalidArgument")},
-		"too old":                   {s.signed(c, now.Add(-16*time.Minute), "GET", "/models/sig/a"), refused(403, "RequestTimeTooSkewed")},
-		"too early":                 {s.signed(c, now.Add(45*time.Minute), "GET", "/models/sig/a"), refused(403, "RequestTimeTooSkewed")},
-		"another key id":            {with(get, c.AccessKey, "AKIAIOSFODNN7EXAMPLE"), refused(403, "InvalidAccessKeyId")},
-		"a key id of ours":          {with(get, c.AccessKey, c.AccessKey[:4]+strings.Repeat("A", 16)), refused(400, "InvalidToken")},
-		"no token":                  {s.signed(s3api.Credentials{AccessKey: c.AccessKey, Secret: c.Secret}, now, "GET", "/models/sig/a"), refused(403, "InvalidAccessKeyId")},
-		"a token with a byte more":  {s.signed(s3api.Credentials{AccessKey: c.AccessKey, Secret: c.Secret, Token: c.Token + "A"}, now, "GET", "/models/sig/a"), refused(400, "InvalidToken")},
-		"the token of another":      {s.signed(s3api.Credentials{AccessKey: c.AccessKey, Secret: c.Secret, Token: s.mint(who).Token}, now, "GET", "/models/sig/a"), refused(400, "InvalidToken")},
-		"signature version 2":       {[]string{"GET /models/sig/a HTTP/1.1", "Host: " + s.host(), "Authorization: AWS AKID:c2ln"}, refused(400, "InvalidRequest")},
-		"a bearer":                  {[]string{"GET /models/sig/a HTTP/1.1", "Host: " + s.host(), "Authorization: Bearer " + string(c.Token)}, refused(400, "InvalidArgument")},
-		"a header and a query":      {with(get, "/sig/a ", "/sig/a?X-Amz-Signature="+strings.Repeat("0", 64)+" "), refused(400, "InvalidRequest")},
-		"a signature for sts":       {with(get, "/s3/", "/sts/"), mismatch},
-		"host is not signed":        {with(get, "SignedHeaders=host;", "SignedHeaders="), refused(400, "AuthorizationHeaderMalformed")},
-		"what the policy forbids":   {s.signed(c, now, "GET", "/models/.sealgate/x"), recorded{status: 403, code: "AccessDenied", reason: "reserved_name", actor: who, event: "artifact.read"}},
-		"HEAD, too old":             {s.signed(c, now.Add(-time.Hour), "HEAD", "/models/sig/a"), refused(403, "RequestTimeTooSkewed")},
-		"HEAD, malformed":           {[]string{"HEAD /models/sig/a HTTP/1.1", "Host: " + s.host(), "Authorization: AWS4-HMAC-SHA256 x"}, refused(403, "AuthorizationHeaderMalformed")},
+		"nothing":                  {[]string{"GET /models/sig/a HTTP/1.1", "Host: " + s.host()}, recorded{status: 403, code: "AccessDenied", reason: "unsigned"}},
+		"an unsigned header":       {append(slices.Clone(get), "X-Amz-Copy-Source: /models/sig/b"), refused(403, "AccessDenied")},
+		"a doubled header":         {append(slices.Clone(get), "X-Amz-Checksum-Mode: ENABLED"), refused(400, "InvalidArgument")},
+		"too old":                  {s.signed(c, now.Add(-16*time.Minute), "GET", "/models/sig/a"), refused(403, "RequestTimeTooSkewed")},
+		"too early":                {s.signed(c, now.Add(45*time.Minute), "GET", "/models/sig/a"), refused(403, "RequestTimeTooSkewed")},
+		"another key id":           {with(get, c.AccessKey, "AKIAIOSFODNN7EXAMPLE"), refused(403, "InvalidAccessKeyId")},
+		"a key id of ours":         {with(get, c.AccessKey, c.AccessKey[:4]+strings.Repeat("A", 16)), refused(400, "InvalidToken")},
+		"no token":                 {s.signed(s3api.Credentials{AccessKey: c.AccessKey, Secret: c.Secret}, now, "GET", "/models/sig/a"), refused(403, "InvalidAccessKeyId")},
+		"a token with a byte more": {s.signed(s3api.Credentials{AccessKey: c.AccessKey, Secret: c.Secret, Token: c.Token + "A"}, now, "GET", "/models/sig/a"), refused(400, "InvalidToken")},
+		"the token of another":     {s.signed(s3api.Credentials{AccessKey: c.AccessKey, Secret: c.Secret, Token: s.mint(who).Token}, now, "GET", "/models/sig/a"), refused(400, "InvalidToken")},
+		"signature version 2":      {[]string{"GET /models/sig/a HTTP/1.1", "Host: " + s.host(), "Authorization: AWS AKID:c2ln"}, refused(400, "InvalidRequest")},
+		"a bearer":                 {[]string{"GET /models/sig/a HTTP/1.1", "Host: " + s.host(), "Authorization: Bearer " + string(c.Token)}, refused(400, "InvalidArgument")},
+		"a header and a query":     {with(get, "/sig/a ", "/sig/a?X-Amz-Signature="+strings.Repeat("0", 64)+" "), refused(400, "InvalidRequest")},
+		"a signature for sts":      {with(get, "/s3/", "/sts/"), mismatch},
+		"host is not signed":       {with(get, "SignedHeaders=host;", "SignedHeaders="), refused(400, "AuthorizationHeaderMalformed")},
+		"what the policy forbids":  {s.signed(c, now, "GET", "/models/.sealgate/x"), recorded{status: 403, code: "AccessDenied", reason: "reserved_name", actor: who, event: "artifact.read"}},
+		"HEAD, too old":            {s.signed(c, now.Add(-time.Hour), "HEAD", "/models/sig/a"), refused(403, "RequestTimeTooSkewed")},
+		"HEAD, malformed":          {[]string{"HEAD /models/sig/a HTTP/1.1", "Host: " + s.host(), "Authorization: AWS4-HMAC-SHA256 x"}, refused(403, "AuthorizationHeaderMalformed")},
 	} {
 		a := s.send(x.lines, "")
 		s.expect(name, a, x.want)
@@ -435,7 +435,7 @@ func (s *sigGate) nowhere() {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	defer resp.Body.Close() //nolint:errcheck // read side
+	defer resp.Body.Close()
 	metrics, err := io.ReadAll(resp.Body)
 	if err != nil {
 		s.t.Fatal(err)
