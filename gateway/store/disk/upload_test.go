@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -112,18 +113,22 @@ func TestDamagedPart(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir)
 	upload, parts := begin(t, s, "abc", "def")
-	other, _ := begin(t, s, "abc", "def")
+	other, others := begin(t, s, "abc", "def")
 	file := func(upload, name string) string { return filepath.Join(dir, ".uploads", upload, name) }
 	good, err := os.ReadFile(file(upload, "00002"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	damage := func(name string, change func() error) {
+	damage := func(name string, change func() error, tag ...string) {
 		t.Helper()
 		if err := change(); err != nil {
 			t.Fatal(err)
 		}
-		_, err := s.CompleteMultipart(t.Context(), "k", upload, parts, store.CompleteOptions{})
+		list := slices.Clone(parts)
+		if len(tag) > 0 {
+			list[1].ETag = tag[0]
+		}
+		_, err := s.CompleteMultipart(t.Context(), "k", upload, list, store.CompleteOptions{})
 		if !errors.Is(err, store.ErrPart) {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -143,8 +148,8 @@ func TestDamagedPart(t *testing.T) {
 	damage("cut off", overwrite(good[:len(good)-1]))
 	damage("without a header", overwrite([]byte("def")))
 	damage("empty", overwrite(nil))
-	damage("of another number", replace(func(p string) error { return os.Link(file(upload, "00001"), p) }))
-	damage("of another upload", replace(func(p string) error { return os.Link(file(other, "00002"), p) }))
+	damage("of another number", replace(func(p string) error { return os.Link(file(upload, "00001"), p) }), parts[0].ETag)
+	damage("of another upload", replace(func(p string) error { return os.Link(file(other, "00002"), p) }), others[1].ETag)
 	damage("a link", replace(func(p string) error { return os.Symlink("00001", p) }))
 	damage("a folder", replace(func(p string) error { return os.Mkdir(p, 0o700) }))
 	if _, err := s.CompleteMultipart(t.Context(), "k", upload, parts, store.CompleteOptions{}); err != nil {
@@ -165,21 +170,24 @@ func TestDamagedPart(t *testing.T) {
 	}
 }
 
-// The directory of uploads is one itself, or the store is not opened.
+// The directory of uploads is one itself, or the store is not opened: not one
+// outside, and not one whose names are somebody else's.
 func TestLinkedUploads(t *testing.T) {
 	t.Parallel()
-	outside, dir := t.TempDir(), t.TempDir()
-	first, err := disk.Open(disk.Config{Dir: dir})
-	if err != nil {
-		t.Fatal(err)
-	}
-	err = errors.Join(first.Close(), os.Remove(filepath.Join(dir, ".uploads")), os.Symlink(outside, filepath.Join(dir, ".uploads")))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if s, err := disk.Open(disk.Config{Dir: dir}); err == nil {
-		t.Error("opened")
-		_ = s.Close()
+	for _, target := range []string{t.TempDir(), ".tmp"} {
+		dir := t.TempDir()
+		first, err := disk.Open(disk.Config{Dir: dir})
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = errors.Join(first.Close(), os.Remove(filepath.Join(dir, ".uploads")), os.Symlink(target, filepath.Join(dir, ".uploads")))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s, err := disk.Open(disk.Config{Dir: dir}); err == nil {
+			t.Errorf("opened with a link to %s", target)
+			_ = s.Close()
+		}
 	}
 }
 
