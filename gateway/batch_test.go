@@ -4,7 +4,7 @@ package gateway
 
 import (
 	"bytes"
-	"crypto/md5" //nolint:gosec // S3's Content-MD5
+	"crypto/md5"
 	"encoding/base64"
 	"encoding/xml"
 	"fmt"
@@ -28,7 +28,7 @@ type deleted struct {
 }
 
 func contentMD5(b []byte) string {
-	sum := md5.Sum(b) //nolint:gosec // S3's Content-MD5
+	sum := md5.Sum(b)
 	return base64.StdEncoding.EncodeToString(sum[:])
 }
 

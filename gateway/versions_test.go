@@ -34,7 +34,7 @@ type versionList struct {
 	NextKeyMarker, NextVersionIdMarker string
 	Entries                            []struct {
 		XMLName        xml.Name
-		Key, VersionId string //nolint:revive // S3's spelling
+		Key, VersionId string
 		IsLatest       bool
 		Size           int64
 		ETag           string

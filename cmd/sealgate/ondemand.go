@@ -261,7 +261,7 @@ func (s *system) settleMade(ctx context.Context, maker store.BucketMaker, b stat
 	}
 	cfg, err := withMade(s.cfg, []state.MadeBucket{b})
 	if err != nil {
-		return state.BucketRemoved, nil //nolint:nilerr // the configuration has another bucket in its place: nothing was made
+		return state.BucketRemoved, nil // the configuration has another bucket in its place: nothing was made
 	}
 	st, closer, err := openStore(cfg, b.Name, s.persist)
 	if err != nil {

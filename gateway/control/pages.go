@@ -35,7 +35,7 @@ func newPages() pages {
 
 // seal makes a token for going on after so many items.
 func (p pages) seal(scope []byte, done int) string {
-	plain := binary.BigEndian.AppendUint64(nil, uint64(done))                        //nolint:gosec // G115: a count of items
+	plain := binary.BigEndian.AppendUint64(nil, uint64(done))
 	return base64.RawURLEncoding.EncodeToString(p.aead.Seal(nil, nil, plain, scope)) //nolint:gosec // G407: this AEAD draws its nonce itself and takes none
 }
 
@@ -45,7 +45,7 @@ func (p pages) open(scope []byte, token string) (int, error) {
 	if err == nil {
 		var plain []byte
 		if plain, err = p.aead.Open(nil, nil, sealed, scope); err == nil && len(plain) == 8 {
-			return int(binary.BigEndian.Uint64(plain)), nil //nolint:gosec // G115: as it was sealed
+			return int(binary.BigEndian.Uint64(plain)), nil
 		}
 	}
 	return 0, Fail(Invalid, fmt.Sprintf("page %.40q is not what an answer to this very query gave as next since the gateway started; begin without it", token))
@@ -55,7 +55,7 @@ func (p pages) open(scope []byte, token string) (int, error) {
 // answer holds may change on the way.
 func (c *call) pageScope(query url.Values) []byte {
 	var b []byte
-	add := func(s string) { b = append(binary.BigEndian.AppendUint32(b, uint32(len(s))), s...) } //nolint:gosec // G115: bounded by the request's head
+	add := func(s string) { b = append(binary.BigEndian.AppendUint32(b, uint32(len(s))), s...) }
 	add(c.who.actor)
 	add(c.row.action)
 	for _, name := range slices.Sorted(maps.Keys(query)) {
