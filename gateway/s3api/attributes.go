@@ -46,7 +46,7 @@ func (r *request) headerNumber(name string, absent int) (int, *Error) {
 	v := r.header.get(name)
 	n, err := strconv.ParseInt(v, 10, 32)
 	if err != nil || !isDecimal(v) {
-		return 0, InvalidArgument(name, v, "Argument "+name+" must be an integer between 0 and 2147483647")
+		return 0, InvalidArgument(name, v, "Argument "+v+" must be an integer between 0 and 2147483647")
 	}
 	return int(n), nil
 }

@@ -122,10 +122,12 @@ func parseCopyObject(r *request) (Op, *Error) {
 	if op.Algorithm, err = r.wantedAlgorithm(); err != nil {
 		return nil, err
 	}
+	stored, meta, err := r.metadata() // too much of it is refused, even where it is not taken
+	if err != nil {
+		return nil, err
+	}
 	if op.Replace {
-		if op.Headers, op.Meta, err = r.metadata(); err != nil {
-			return nil, err
-		}
+		op.Headers, op.Meta = stored, meta
 	}
 	if op.ReplaceTags {
 		if op.Tags, err = r.taggingHeader(); err != nil {

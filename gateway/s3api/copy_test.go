@@ -141,6 +141,7 @@ func TestCopyDirectives(t *testing.T) {
 	refused(t, "NotImplemented", with("PUT /models/k", meta, "if-unmodified-since: Sat, 21 Nov 2026 13:00:00 GMT")...)
 	refused(t, "NotImplemented", with("PUT /models/k", meta, "x-amz-copy-source-range: bytes=0-1")...)
 	refused(t, "InvalidRequest", "PUT /models/k", "x-amz-copy-source: models/a", "Content-Length: 1")
+	refused(t, "MetadataTooLarge", with("PUT /models/k", meta, "x-amz-meta-x: "+strings.Repeat("v", MaxMetadata))...)
 }
 
 // A copy to itself must ask for something.

@@ -76,8 +76,8 @@ func unimplemented(name, _ string) *Error {
 // rulesAlways hold for every operation: to ignore one of these would pretend
 // a protection that is not there.
 var rulesAlways = map[string]headerRule{
-	"x-amz-expected-bucket-owner":                                 unimplemented,
-	"x-amz-source-expected-bucket-owner":                          unimplemented,
+	"x-amz-expected-bucket-owner":                                 expectedOwner,
+	"x-amz-source-expected-bucket-owner":                          expectedOwner,
 	copySource:                                                    onlyCopies,
 	"x-amz-server-side-encryption-customer-algorithm":             ownKey,
 	"x-amz-server-side-encryption-customer-key":                   ownKey,
@@ -148,6 +148,15 @@ func ruleOnChange(name string) headerRule {
 	return nil
 }
 
+// expectedOwner keeps the promise of the header: all buckets have one owner,
+// and who expects another one gets nothing done.
+func expectedOwner(_, value string) *Error {
+	if value == owner.ID {
+		return nil
+	}
+	return NewError("AccessDenied", "")
+}
+
 func ownKey(string, string) *Error {
 	return InvalidRequest("keys of the client's own (SSE-C) are not used here: the gateway owns the keys, every object is sealed with one of them")
 }
@@ -184,7 +193,7 @@ func knownChecksum(name, _ string) *Error {
 	if _, ok := algorithmOf(strings.TrimPrefix(name, checksumPrefix)); ok {
 		return nil
 	}
-	return unimplemented(name, "")
+	return InvalidRequest("The algorithm type you specified in x-amz-checksum- header is invalid.")
 }
 
 // metadata refuses the names that the gateway keeps for itself in the store.

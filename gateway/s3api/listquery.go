@@ -94,7 +94,7 @@ func (q query) number(name string) (int, *Error) {
 	case err != nil:
 		return 0, InvalidArgument(name, v, "Provided "+v+" not an integer or within integer range")
 	case n < 0 || !isDecimal(v):
-		return 0, InvalidArgument(name, v, "Argument "+name+" must be an integer between 0 and 2147483647")
+		return 0, InvalidArgument(name, v, "Argument "+v+" must be an integer between 0 and 2147483647")
 	}
 	return int(n), nil
 }

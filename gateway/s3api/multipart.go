@@ -51,11 +51,10 @@ func (r *request) checksumType() (ChecksumType, *Error) {
 	if !r.header.has(name) {
 		return ChecksumTypeNone, nil
 	}
-	switch r.header.get(name) {
-	case "FULL_OBJECT":
-		return FullObject, nil
-	case "COMPOSITE":
-		return Composite, nil
+	for _, t := range []ChecksumType{FullObject, Composite} {
+		if strings.EqualFold(r.header.get(name), t.String()) {
+			return t, nil
+		}
 	}
 	return ChecksumTypeNone, invalidHeader(name)
 }

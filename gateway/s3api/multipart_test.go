@@ -52,7 +52,8 @@ func TestChecksumTypeOfAnUpload(t *testing.T) {
 		{"SHA1", "FULL_OBJECT", 0, "InvalidRequest"},
 		{"SHA256", "FULL_OBJECT", 0, "InvalidRequest"},
 		{"", "FULL_OBJECT", 0, "InvalidRequest"},
-		{"CRC32", "full_object", 0, "InvalidRequest"},
+		{"CRC32", "full_object", FullObject, ""},
+		{"CRC32", "FULL OBJECT", 0, "InvalidRequest"},
 		{"SHA512", "", 0, "InvalidRequest"},
 		{"MD5", "", 0, "InvalidRequest"},
 	} {
@@ -130,12 +131,12 @@ func TestAbortAndLists(t *testing.T) {
 		t.Errorf("read as %+v", parts)
 	}
 	for param, message := range map[string]string{
-		"max-parts=-1":            "Argument max-parts must be an integer between 0 and 2147483647",
+		"max-parts=-1":            "Argument -1 must be an integer between 0 and 2147483647",
 		"max-parts=x":             "Provided x not an integer or within integer range",
 		"max-parts=":              "Provided  not an integer or within integer range",
 		"max-parts=99999999999":   "Provided 99999999999 not an integer or within integer range",
-		"part-number-marker=-14":  "Argument part-number-marker must be an integer between 0 and 2147483647",
-		"part-number-marker=%2B1": "Argument part-number-marker must be an integer between 0 and 2147483647",
+		"part-number-marker=-14":  "Argument -14 must be an integer between 0 and 2147483647",
+		"part-number-marker=%2B1": "Argument +1 must be an integer between 0 and 2147483647",
 		"encoding-type=base64":    "Invalid Encoding Method specified in Request",
 	} {
 		if e := refused(t, "InvalidArgument", "GET /models/k?uploadId=u&"+param); e.Message != message {

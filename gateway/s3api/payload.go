@@ -117,14 +117,18 @@ func (r *request) payloadChecksum(p *payload) *Error {
 		if !r.header.has(a.header()) {
 			continue
 		}
-		sum, ok := parseChecksum(a, r.header.get(a.header()))
-		switch {
-		case !ok:
-			return invalidHeader(a.header())
-		case p.checksum.Algorithm != ChecksumNone:
+		if p.checksum.Algorithm != ChecksumNone {
 			return InvalidRequest(multipleChecksums)
 		}
-		p.checksum = sum
+		p.checksum.Algorithm = a
+	}
+	a := p.checksum.Algorithm
+	if a == ChecksumNone {
+		return nil
+	}
+	var ok bool
+	if p.checksum, ok = parseChecksum(a, r.header.get(a.header())); !ok {
+		return invalidHeader(a.header())
 	}
 	return nil
 }

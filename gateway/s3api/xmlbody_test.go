@@ -142,7 +142,7 @@ func TestXMLBodyIsVerified(t *testing.T) {
 			"x-amz-content-sha256: STREAMING-AWS4-HMAC-SHA256-PAYLOAD": "InvalidRequest",
 			"Content-MD5: x":               "InvalidDigest",
 			"x-amz-checksum-crc32: x":      "InvalidRequest",
-			"x-amz-checksum-md5: AAAAAA==": "NotImplemented",
+			"x-amz-checksum-md5: AAAAAA==": "InvalidRequest",
 			"x-amz-content-sha256: STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD":       "NotImplemented",
 			"Content-Encoding: aws-chunked\r\nx-amz-decoded-content-length: 10000": "InvalidRequest",
 		}
