@@ -73,7 +73,7 @@ func (g *agent) openForward() (*door, error) {
 	if err := g.writeKeys(endpoint, keys); err != nil {
 		return nil, errors.Join(fmt.Errorf("writing the keys of the forwarder: %w", err), l.Close())
 	}
-	d := &door{name: doorForward, listen: endpoint, note: "keys in " + g.state.path(rundir.Credentials), served: fw.Served}
+	d := &door{name: doorForward, listen: endpoint, about: "keys in " + g.state.path(rundir.Credentials), served: fw.Served}
 	d.run = func(ctx context.Context) error { return fw.Serve(ctx, l, drain) }
 	return d, nil
 }
@@ -103,7 +103,7 @@ func (g *agent) openCredentials() (*door, error) {
 	if err := writeSecret(file, string(token)); err != nil {
 		return nil, errors.Join(cli.Fail(cli.Failed, fmt.Errorf("writing the token of the credentials: %w", err), "set credentials.token_file"), l.Close())
 	}
-	d := &door{name: doorCredentials, listen: "http://" + l.Addr().String() + lend.Path, note: "token in " + file, tokenFile: file}
+	d := &door{name: doorCredentials, listen: "http://" + l.Addr().String() + lend.Path, about: "token in " + file, tokenFile: file}
 	lender := lend.New(g.id, g.settings.gateway, g.settings.gatewayID)
 	e, err := lend.NewDoor(lend.DoorConfig{
 		Session: func(ctx context.Context, n lend.Narrowing) (lend.Session, error) {

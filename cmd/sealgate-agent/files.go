@@ -10,7 +10,7 @@ import (
 
 // openFiles opens the door of SVID files.
 func (g *agent) openFiles() (*door, error) {
-	d := &door{name: doorFiles, listen: g.settings.SVIDFiles.Dir, note: "svid.pem key.pem bundle.pem"}
+	d := &door{name: doorFiles, listen: g.settings.SVIDFiles.Dir, about: "svid.pem key.pem bundle.pem"}
 	d.run = func(ctx context.Context) error { g.keepFiles(ctx, d); return nil }
 	return d, nil
 }
@@ -29,15 +29,18 @@ func (g *agent) keepFiles(ctx context.Context, d *door) {
 	wait := firstRetry
 	for {
 		updated := g.id.Updated()
-		m, err := g.id.Current()
-		if err == nil && m.Generation != written {
+		m, none := g.id.Current()
+		var err error
+		if none == nil && m.Generation != written {
 			if err = writeIdentity(g.settings.SVIDFiles.Dir, m); err == nil {
 				written, told, wait = m.Generation, false, firstRetry
+				d.say(fmt.Sprintf("written %s, %s", time.Now().UTC().Format(time.RFC3339), m.ID), "")
 			}
 		}
 		if err == nil && !told {
 			if err = reloadNow(ctx, g.settings.SVIDFiles.Reload); err == nil {
 				told, wait = true, firstRetry
+				d.say("", "")
 			}
 		}
 		var again <-chan time.Time
@@ -46,8 +49,6 @@ func (g *agent) keepFiles(ctx context.Context, d *door) {
 			g.log.Warn("svid files", "error", err.Error(), "again_in", wait.String())
 			again = time.After(wait)
 			wait = min(2*wait, lastRetry)
-		} else {
-			d.say(fmt.Sprintf("written %s, %s", time.Now().UTC().Format(time.RFC3339), m.ID), "")
 		}
 		select {
 		case <-ctx.Done():

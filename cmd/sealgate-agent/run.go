@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -216,7 +217,7 @@ func exitCode(cmd *exec.Cmd, err error) int {
 	if err == nil || cmd.ProcessState == nil {
 		return 0
 	}
-	if w, ok := cmd.ProcessState.Sys().(unix.WaitStatus); ok && w.Signaled() {
+	if w, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); ok && w.Signaled() {
 		return 128 + int(w.Signal())
 	}
 	return cmd.ProcessState.ExitCode()

@@ -54,6 +54,7 @@ type agent struct {
 // door is one way in.
 type door struct {
 	name      string
+	about     string // what lies there
 	listen    string // for people: a URL, or a directory
 	tokenFile string // of container credentials
 	run       func(context.Context) error
@@ -148,8 +149,8 @@ func (g *agent) banner(w io.Writer) error {
 	}
 	text += fmt.Sprintf("  %-12s %s\n", "gateway", g.settings.gateway)
 	for _, d := range g.doors {
-		note, fault := d.state()
-		text += fmt.Sprintf("  %-12s %s  %s\n", d.name, d.listen, note)
+		_, fault := d.state()
+		text += fmt.Sprintf("  %-12s %s  %s\n", d.name, d.listen, d.about)
 		if fault != "" {
 			text += fmt.Sprintf("  %-12s %s\n", "", fault)
 		}

@@ -50,7 +50,8 @@ type gatewayJSON struct {
 type doorJSON struct {
 	Door      string `json:"door"`
 	Listen    string `json:"listen"`
-	Note      string `json:"note,omitempty"`
+	About     string `json:"about"`          // what lies there
+	Note      string `json:"note,omitempty"` // how it fares
 	TokenFile string `json:"token_file,omitempty"`
 	Error     string `json:"error,omitempty"`
 	Served    int64  `json:"served"`
@@ -85,7 +86,7 @@ func (g *agent) status() statusJSON {
 	}
 	for _, d := range g.doors {
 		note, fault := d.state()
-		j := doorJSON{Door: d.name, Listen: d.listen, Note: note, TokenFile: d.tokenFile, Error: fault}
+		j := doorJSON{Door: d.name, Listen: d.listen, About: d.about, Note: note, TokenFile: d.tokenFile, Error: fault}
 		if d.served != nil {
 			j.Served, j.Refused = d.served()
 		}
@@ -194,7 +195,10 @@ func (s *statusJSON) text() string {
 	}
 	fmt.Fprintf(&b, "%-12s %s  %s\n", "gateway", s.Gateway.S3, s.Gateway.ID)
 	for _, d := range s.Doors {
-		fmt.Fprintf(&b, "%-12s %s  %s", d.Door, d.Listen, d.Note)
+		fmt.Fprintf(&b, "%-12s %s  %s", d.Door, d.Listen, d.About)
+		if d.Note != "" {
+			b.WriteString("  " + d.Note)
+		}
 		if d.Door != doorFiles {
 			fmt.Fprintf(&b, "  served %d, refused %d", d.Served, d.Refused)
 		}

@@ -24,7 +24,7 @@ var _ control.Backend = (*backend)(nil)
 func (b *backend) KEKs(ctx context.Context) ([]control.KEK, error) {
 	st, err := b.rings.Status(ctx)
 	if err != nil {
-		return nil, err
+		return nil, problemIfAway(err)
 	}
 	var out []control.KEK
 	for _, k := range st.KEKs {
@@ -43,7 +43,7 @@ func (b *backend) KEKs(ctx context.Context) ([]control.KEK, error) {
 func (b *backend) Keyrings(ctx context.Context) ([]control.Keyring, error) {
 	st, err := b.rings.Status(ctx)
 	if err != nil {
-		return nil, err
+		return nil, problemIfAway(err)
 	}
 	var out []control.Keyring
 	for _, r := range st.Keyrings {
@@ -70,7 +70,7 @@ func (b *backend) RotateKEK(ctx context.Context, name string) (control.Rotation,
 	case errors.Is(err, rotation.ErrNoRotator):
 		return control.Rotation{}, control.Fail(control.Invalid, name+" makes no versions by itself")
 	case err != nil:
-		return control.Rotation{}, err
+		return control.Rotation{}, problemIfAway(err)
 	}
 	return control.Rotation{KEK: r.KEK, From: r.From, To: r.To, Records: r.Records, DurationUS: r.Duration.Microseconds()}, nil
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/sealgate/sealgate/gateway/config"
+	"github.com/sealgate/sealgate/gateway/control"
 	"github.com/sealgate/sealgate/gateway/state"
 )
 
@@ -54,6 +55,14 @@ func readPassword(file string) (string, error) {
 func awayIfSo(err error) error {
 	if errors.Is(err, state.ErrUnavailable) || errors.Is(err, state.ErrBusy) {
 		return fail(exitUnavailable, err, "")
+	}
+	return err
+}
+
+// problemIfAway is awayIfSo for an operator who asks the gateway.
+func problemIfAway(err error) error {
+	if errors.Is(err, state.ErrUnavailable) || errors.Is(err, state.ErrBusy) {
+		return control.Fail(control.Unavailable, "the state database cannot be reached; try again")
 	}
 	return err
 }

@@ -18,6 +18,8 @@ var scriptMasks = []struct {
 	what *regexp.Regexp
 	with string
 }{
+	{regexp.MustCompile(`serial [0-9a-f]+`), "serial ID"}, // first: one in sixteen has no 32 digits
+	{regexp.MustCompile(`, up \d+\w+`), ", up T"},
 	{regexp.MustCompile(`\b[0-9a-f]{8}/\d+`), "LOG/N"},
 	{regexp.MustCompile(`\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b`), "UUID"},
 	{regexp.MustCompile(`log [0-9a-f]{8}`), "log LOG"},
@@ -27,7 +29,6 @@ var scriptMasks = []struct {
 	{regexp.MustCompile(`\b[0-9a-f]{32}(-1)?\b`), "ID"},
 	{regexp.MustCompile(`\b[0-9a-f]{16}\b`), "DIGEST"},
 	{regexp.MustCompile(`\b[0-9a-f]{12}\b`), "ENTRY0000000"},
-	{regexp.MustCompile(`serial [0-9a-f]+`), "serial SERIAL"},
 	{regexp.MustCompile(`\b\d+ ms\b`), "N ms"},
 	{regexp.MustCompile(`\d+ (record|segment|checkpoint)(s?)\b`), "N $1$2"},
 	{regexp.MustCompile(`expires in \d+[a-z]`), "expires in T"},

@@ -15,14 +15,14 @@ import (
 )
 
 var (
-	subcommand = regexp.MustCompile(`(?m)^  ([a-z-]+) {2,}\S`)
+	subcommand = regexp.MustCompile(`(?m)^  ([a-z-]+) +\S`)
 	flagName   = regexp.MustCompile(`(?m)^ {2,6}(?:-\w, |    )--([a-z-]+)`)
 )
 
-// help splits what a command prints about itself.
-func help(t *testing.T, command []string) (children, flags []string) {
+// help splits what a command prints about itself; program is the path of it.
+func help(t *testing.T, program string, command []string) (children, flags []string) {
 	t.Helper()
-	out, err := exec.Command(gate.Binary(t), append(slices.Clone(command), "--help")...).Output() //nolint:noctx // ends by itself
+	out, err := exec.Command(program, append(slices.Clone(command), "--help")...).Output() //nolint:noctx // ends by itself
 	if err != nil {
 		t.Fatalf("help of %v: %v", command, err)
 	}
@@ -65,14 +65,22 @@ func TestEveryVerbAndFlagIsTold(t *testing.T) {
 		}
 		told += string(b)
 	}
+	everyVerb(t, told, "sealgate", gate.Binary(t), 25, 40)
+	everyVerb(t, told, "sealgate-agent", gate.AgentBinary(t), 8, 12)
+}
+
+// everyVerb looks for each verb of a program with each of its flags in what
+// the scripts tell.
+func everyVerb(t *testing.T, told, name, program string, leastVerbs, leastFlags int) {
+	t.Helper()
 	var verbs, flags int
 	var walk func(command []string)
 	walk = func(command []string) {
-		children, own := help(t, command)
+		children, own := help(t, program, command)
 		for _, f := range own {
 			flags++
-			if !tells(told, command, f) {
-				t.Errorf("no script runs sealgate %s --%s", strings.Join(command, " "), f)
+			if !tells(told, name, command, f) {
+				t.Errorf("no script runs %s %s --%s", name, strings.Join(command, " "), f)
 			}
 		}
 		if len(children) == 0 {
@@ -85,15 +93,18 @@ func TestEveryVerbAndFlagIsTold(t *testing.T) {
 		}
 	}
 	walk(nil)
-	if verbs < 25 || flags < 40 {
-		t.Errorf("only %d verbs with %d flags were found: the help was not read", verbs, flags)
+	if verbs < leastVerbs || flags < leastFlags {
+		t.Errorf("only %d verbs with %d flags of %s were found: the help was not read", verbs, flags, name)
 	}
 }
 
-// tells looks for a line that runs a command with a flag.
-func tells(told string, command []string, flag string) bool {
+// tells looks for a line that runs a command of a program with a flag.
+func tells(told, program string, command []string, flag string) bool {
 	verb := strings.Join(command, " ")
 	for line := range strings.Lines(told) {
+		if (program == "sealgate-agent") != strings.Contains(line, "sealgate-agent") {
+			continue
+		}
 		runs := strings.Contains(line, verb) || verb == "serve" && strings.HasPrefix(line, "up ") || verb == "demo" && strings.Contains(line, `"demo"`)
 		if runs && regexp.MustCompile(`--?`+flag+`\b`).MatchString(line) {
 			return true

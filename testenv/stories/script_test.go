@@ -63,12 +63,14 @@ func scriptRoot(t *testing.T) string {
 	if err := errors.Join(os.Chmod(root, 0o755), os.Mkdir(bin, 0o755)); err != nil {
 		t.Fatal(err)
 	}
-	program, err := os.ReadFile(gate.Binary(t))
-	if err == nil {
-		err = os.WriteFile(filepath.Join(bin, "sealgate"), program, 0o755)
-	}
-	if err != nil {
-		t.Fatal(err)
+	for name, built := range map[string]string{"sealgate": gate.Binary(t), "sealgate-agent": gate.AgentBinary(t)} {
+		program, err := os.ReadFile(built)
+		if err == nil {
+			err = os.WriteFile(filepath.Join(bin, name), program, 0o755)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
 	return root
 }
@@ -76,7 +78,7 @@ func scriptRoot(t *testing.T) string {
 // passed on to what a script starts in the background.
 var passed = []string{
 	"PATH", "HOME", "TMPDIR", "WORK", "SEALGATE_DATA", "SEALGATE_CONFIG", "SEALGATE_LOG_LEVEL", "SEALGATE_PASSPHRASE_FILE", "SEALGATE_JSON",
-	"STATE_DIRECTORY", "SEALGATE_ENDPOINT", "SEALGATE_CERT", "SEALGATE_KEY", "SEALGATE_BUNDLE", "SPIFFE_ENDPOINT_SOCKET",
+	"STATE_DIRECTORY", "SEALGATE_ENDPOINT", "SEALGATE_CERT", "SEALGATE_KEY", "SEALGATE_BUNDLE", "SPIFFE_ENDPOINT_SOCKET", "XDG_RUNTIME_DIR",
 }
 
 func environ(ts *testscript.TestScript) []string {
@@ -112,8 +114,8 @@ func begin(ts *testscript.TestScript, name string, argv ...string) *running {
 	errs, err := os.Create(ts.MkAbs(name + ".err"))
 	ts.Check(err)
 	path, err := exec.LookPath(argv[0])
-	if argv[0] == "sealgate" {
-		path, err = filepath.Join(filepath.Dir(ts.Getenv("WORK")), "bin", "sealgate"), nil
+	if strings.HasPrefix(argv[0], "sealgate") {
+		path, err = filepath.Join(filepath.Dir(ts.Getenv("WORK")), "bin", argv[0]), nil
 	}
 	ts.Check(err)
 	cmd := exec.Command(path, argv[1:]...) //nolint:noctx // ended with the script

@@ -197,6 +197,9 @@ func checkRclone(l *look, s settings) {
 			}
 		}
 	}
+	if l.Getenv("AWS_CA_BUNDLE") != "" {
+		l.wrong("AWS_CA_BUNDLE", "rclone does not start while it is set (LoadCustomCABundleError)", "unset it for rclone; its own variable is RCLONE_CA_CERT")
+	}
 	if v := l.Getenv("RCLONE_NO_CHECK_CERTIFICATE"); v == "true" && strings.HasPrefix(s.endpoint.value, "https:") {
 		l.wrong("RCLONE_NO_CHECK_CERTIFICATE", "the gateway's certificate is not checked: anyone may stand in for it", "unset it, and set RCLONE_CA_CERT")
 	}

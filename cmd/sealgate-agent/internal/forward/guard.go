@@ -114,8 +114,11 @@ func (x *exchange) asRefusal(err error, reason string) *refusal {
 	if !ok {
 		e = s3api.InternalError("").Cause(err)
 	}
-	if e.Code == "RequestTimeTooSkewed" {
+	switch e.Code {
+	case "RequestTimeTooSkewed":
 		reason = "clock_skew"
+	case "InvalidRequest":
+		reason = "signature_form"
 	}
 	return &refusal{e, reason, false}
 }
