@@ -36,7 +36,18 @@ func (c Capabilities) Conditional() bool { return c.IfNoneMatch && c.IfMatch && 
 // conditions. An error means that the probe could not be done at all, or that
 // the backend folds names, which nothing can make up for: the keys of two
 // objects, and the rights to them, would be one.
-func Probe(ctx context.Context, s Store) (_ Capabilities, err error) {
+func Probe(ctx context.Context, s Store) (c Capabilities, err error) {
+	// Replicas that start together probe at the same moment, and some servers then
+	// fail a write for reasons of their own. One that ignores conditions always does.
+	for range 3 {
+		if c, err = probe(ctx, s); errors.Is(err, ErrUnavailable) || err == nil && c.Conditional() {
+			break
+		}
+	}
+	return c, err
+}
+
+func probe(ctx context.Context, s Store) (_ Capabilities, err error) {
 	key := Reserved + "probe/" + rand.Text() + "e\u0301" // upper case, decomposed
 	defer func() {
 		// Detached: a cancelled start must not leave the probe object behind.

@@ -195,6 +195,31 @@ func (s uploader) CompleteMultipart(
 
 // A backend that completes whatever the condition is found out, and nothing of
 // the probe's uploads stays.
+// A write that fails for once says nothing about conditions: replicas that start
+// together probe at the same moment, and some servers then stumble.
+func TestProbeOfAStumblingBackend(t *testing.T) {
+	t.Parallel()
+	for first := range 6 {
+		c, err := store.Probe(t.Context(), &stumbling{Store: &storetest.Mem{}, at: first})
+		if err != nil || !c.Conditional() {
+			t.Errorf("write %d failed: %+v, %v", first, c, err)
+		}
+	}
+}
+
+// stumbling fails one write.
+type stumbling struct {
+	store.Store
+	at, puts int
+}
+
+func (s *stumbling) Put(ctx context.Context, key string, body io.Reader, o store.PutOptions) (store.Object, error) {
+	if s.puts++; s.puts == s.at+1 {
+		return store.Object{}, errors.New("an odd moment")
+	}
+	return s.Store.Put(ctx, key, body, o)
+}
+
 func TestProbeOfUploads(t *testing.T) {
 	t.Parallel()
 	refused := errors.New("not implemented")
