@@ -3,6 +3,7 @@
 package session
 
 import (
+	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -124,7 +125,8 @@ func TestTokensOfIssuers(t *testing.T) {
 	encryption.Use = "enc"
 	named := public(enc, "es384")
 	named.Algorithm = "ES384"
-	p.gives(jwks(t, public(key, "k"), encryption, named, jose.JSONWebKey{Key: []byte("0123456789abcdef0123456789abcdef"), KeyID: "hmac"}))
+	bound := jose.JSONWebKey{Key: rsaKeys()[2048].Public(), KeyID: "rs256", Algorithm: "RS256"}
+	p.gives(jwks(t, public(key, "k"), bound, encryption, named, jose.JSONWebKey{Key: []byte("0123456789abcdef0123456789abcdef"), KeyID: "hmac"}))
 	file := filepath.Join(t.TempDir(), "jwks.json")
 	if err := os.WriteFile(file, jwks(t, public(key, "k")), 0o600); err != nil {
 		t.Fatal(err)
@@ -153,6 +155,8 @@ func TestTokensOfIssuers(t *testing.T) {
 		"a logout token":             {sign(t, jose.ES256, key, "k", map[jose.HeaderKey]any{"typ": "logout+jwt"}, ciClaims(nil)), "", ErrWebToken},
 		"a key for encryption":       {sign(t, jose.ES256, enc, "enc", nil, ciClaims(nil)), "", ErrWebToken},
 		"a key for another alg":      {sign(t, jose.ES256, enc, "es384", nil, ciClaims(nil)), "", ErrWebToken},
+		"the key's algorithm":        {sign(t, jose.RS256, rsaKeys()[2048], "rs256", nil, ciClaims(nil)), "spiffe://ci.acme.ai/ns/fraud/sa/train", nil},
+		"not the key's algorithm":    {sign(t, jose.PS256, rsaKeys()[2048], "rs256", nil, ciClaims(nil)), "", ErrWebToken},
 		"a symmetric key":            {sign(t, jose.HS256, []byte("0123456789abcdef0123456789abcdef"), "hmac", nil, ciClaims(nil)), "", ErrWebToken},
 		"an unknown key":             {sign(t, jose.ES256, enc, "other", nil, ciClaims(nil)), "", ErrWebToken},
 		"a domain with a bundle":     {sign(t, jose.ES256, key, "k", nil, ciClaims(map[string]any{"iss": "https://bundle.example"})), "", ErrClaim},
@@ -191,7 +195,7 @@ func TestKeySetsOfHostileAddresses(t *testing.T) {
 		"a redirect": func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, elsewhere.URL, http.StatusFound) },
 		"too large": func(w http.ResponseWriter, _ *http.Request) {
 			_, _ = w.Write(jwks(t, public(evil, "evil")))
-			_, _ = w.Write(make([]byte, maxKeySet))
+			_, _ = w.Write(bytes.Repeat([]byte(" "), maxKeySet)) // JSON all the same
 		},
 		"no set":  func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{"jwks": []}`)) },
 		"no JSON": func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`<html>`)) },
