@@ -14,13 +14,16 @@ import (
 
 const bucketPolicy = `version: 1
 trust_domain: acme.ai
-identities: {maker: spiffe://acme.ai/maker, user: spiffe://acme.ai/user}
+identities: {maker: spiffe://acme.ai/maker, user: spiffe://acme.ai/user, wide: spiffe://acme.ai/wide}
 roles:
   maker:
     who: [maker]
     can:
       - {do: [read, list, write, delete], paths: ["*/**"]}
       - {do: [bucket-create, bucket-delete], paths: ["gateway/buckets/**"]}
+  wide: # every right in every bucket makes none
+    who: [wide]
+    can: [{do: [read, list, write, delete, tag], paths: ["*/**"]}]
   user:
     who: [user]
     can: [{do: [read], paths: ["data/**", "elsewhere/**"]}]
@@ -78,6 +81,9 @@ func TestBucketsOnDemand(t *testing.T) {
 	w.do(c, http.MethodPut, "/data", nil).want(t, 409, "BucketAlreadyOwnedByYou")
 	w.do(user, http.MethodPut, "/new", nil).want(t, 403, "AccessDenied")
 	w.do(user, http.MethodDelete, "/new", nil).want(t, 403, "AccessDenied")
+	wide := w.client("/wide")
+	w.do(wide, http.MethodPut, "/new", nil).want(t, 403, "AccessDenied")
+	w.do(wide, http.MethodDelete, "/new", nil).want(t, 403, "AccessDenied")
 	w.do(c, http.MethodDelete, "/new", nil).want(t, 204, "")
 	if rec := w.last(); rec.event.Event != "bucket.delete" || rec.outcome.Status != 204 {
 		t.Errorf("recorded %+v", rec)
