@@ -30,24 +30,32 @@ func (c Capabilities) Conditional() bool { return c.IfNoneMatch && c.IfMatch && 
 
 // Probe finds out whether the backend honours conditional writes, of whole
 // objects and of multipart uploads, by writing a few bytes under .sealgate/probe/
-// and removing them. There are backends that
-// ignore the headers and overwrite: with such a one `create` would mean
-// `write`, so the gateway refuses it unless it is told to live without
-// conditions. An error means that the probe could not be done at all, or that
-// the backend folds names, which nothing can make up for: the keys of two
-// objects, and the rights to them, would be one.
+// and removing them. There are backends that ignore the headers and overwrite:
+// with such a one `create` would mean `write`, so the gateway refuses it unless
+// it is told to live without conditions. An error means that the probe could not
+// be done at all, or that the backend folds names, which nothing can make up for:
+// the keys of two objects, and the rights to them, would be one.
 func Probe(ctx context.Context, s Store) (c Capabilities, err error) {
 	// Replicas that start together probe at the same moment, and some servers then
-	// fail a write for reasons of their own. One that ignores conditions always does.
+	// fail a write for reasons of their own. What was written against its condition
+	// is no such failure: one such write is enough to know the backend.
 	for range 3 {
-		if c, err = probe(ctx, s); errors.Is(err, ErrUnavailable) || err == nil && c.Conditional() {
+		p := prober{s: s}
+		if c, err = p.probe(ctx); p.taken || errors.Is(err, ErrUnavailable) || err == nil && c.Conditional() {
 			break
 		}
 	}
 	return c, err
 }
 
-func probe(ctx context.Context, s Store) (_ Capabilities, err error) {
+// prober is one probe.
+type prober struct {
+	s     Store
+	taken bool // a write was taken whose condition did not hold
+}
+
+func (p *prober) probe(ctx context.Context) (_ Capabilities, err error) {
+	s := p.s
 	key := Reserved + "probe/" + rand.Text() + "e\u0301" // upper case, decomposed
 	defer func() {
 		// Detached: a cancelled start must not leave the probe object behind.
@@ -71,14 +79,14 @@ func probe(ctx context.Context, s Store) (_ Capabilities, err error) {
 		return Capabilities{}, err
 	}
 	var c Capabilities
-	if c.IfNoneMatch, err = refuses(ctx, s, key, PutOptions{IfNoneMatch: true}); err != nil {
+	if c.IfNoneMatch, err = p.refuses(ctx, key, PutOptions{IfNoneMatch: true}); err != nil {
 		return Capabilities{}, err
 	}
 	current, err := probePut(ctx, s, key, PutOptions{})
 	if err != nil {
 		return Capabilities{}, probing(err)
 	}
-	if c.IfMatch, err = refuses(ctx, s, key, PutOptions{IfMatch: first.ETag}); err != nil {
+	if c.IfMatch, err = p.refuses(ctx, key, PutOptions{IfMatch: first.ETag}); err != nil {
 		return Capabilities{}, err
 	}
 	if c.IfMatch {
@@ -86,7 +94,7 @@ func probe(ctx context.Context, s Store) (_ Capabilities, err error) {
 		c.IfMatch = err == nil
 	}
 	if m, ok := s.(Multiparter); ok {
-		c.BlindComplete, err = probeComplete(ctx, m, key, current.ETag)
+		c.BlindComplete, err = p.probeComplete(ctx, m, key, current.ETag)
 	}
 	return c, err
 }
@@ -94,13 +102,14 @@ func probe(ctx context.Context, s Store) (_ Capabilities, err error) {
 // probeComplete reports whether conditions of CompleteMultipart are decided
 // otherwise than they should be. There is an object under key, and stale is not
 // its tag.
-func probeComplete(ctx context.Context, m Multiparter, key, stale string) (blind bool, err error) {
+func (p *prober) probeComplete(ctx context.Context, m Multiparter, key, stale string) (blind bool, err error) {
 	for _, o := range []CompleteOptions{{IfNoneMatch: true}, {IfMatch: stale}} {
 		_, err := probeUpload(ctx, m, key, o)
 		if errors.Is(err, ErrUnavailable) {
 			return false, probing(err)
 		}
 		if !errors.Is(err, ErrPrecondition) {
+			p.taken = p.taken || err == nil
 			return true, nil
 		}
 	}
@@ -157,9 +166,11 @@ func refuseFolding(ctx context.Context, s Store, key string) error {
 // refuses reports whether a write whose condition does not hold is refused. A
 // backend that does not know the condition is not a failed probe: it answers
 // the question with no.
-func refuses(ctx context.Context, s Store, key string, o PutOptions) (bool, error) {
-	_, err := probePut(ctx, s, key, o)
+func (p *prober) refuses(ctx context.Context, key string, o PutOptions) (bool, error) {
+	_, err := probePut(ctx, p.s, key, o)
 	switch {
+	case err == nil:
+		p.taken = true
 	case errors.Is(err, ErrPrecondition):
 		return true, nil
 	case errors.Is(err, ErrUnavailable):

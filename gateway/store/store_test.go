@@ -193,8 +193,6 @@ func (s uploader) CompleteMultipart(
 	return s.Mem.CompleteMultipart(ctx, key, upload, parts, o)
 }
 
-// A backend that completes whatever the condition is found out, and nothing of
-// the probe's uploads stays.
 // A write that fails for once says nothing about conditions: replicas that start
 // together probe at the same moment, and some servers then stumble.
 func TestProbeOfAStumblingBackend(t *testing.T) {
@@ -220,6 +218,45 @@ func (s *stumbling) Put(ctx context.Context, key string, body io.Reader, o store
 	return s.Store.Put(ctx, key, body, o)
 }
 
+// A backend that takes one write against its condition is known by that: it is
+// not asked until it does otherwise.
+func TestProbeIsNotRepeatedUntilItPleases(t *testing.T) {
+	t.Parallel()
+	for wrong := range 2 {
+		s := &sometimes{Store: new(storetest.Mem), wrong: wrong}
+		if c, err := store.Probe(t.Context(), s); err != nil || c.Conditional() {
+			t.Errorf("condition %d ignored for once: %+v, %v", wrong, c, err)
+		}
+	}
+	mem, ignored := new(storetest.Mem), false
+	c, err := store.Probe(t.Context(), uploader{mem, func(o *store.CompleteOptions) error {
+		if o.IfNoneMatch && !ignored {
+			ignored, o.IfNoneMatch = true, false
+		}
+		return nil
+	}})
+	if err != nil || c.Conditional() {
+		t.Errorf("a Complete that ignored its condition for once: %+v, %v", c, err)
+	}
+}
+
+// sometimes is a backend that ignores one condition, for once.
+type sometimes struct {
+	store.Store
+	wrong, seen int
+}
+
+func (s *sometimes) Put(ctx context.Context, key string, body io.Reader, o store.PutOptions) (store.Object, error) {
+	if _, err := s.Head(ctx, key); err == nil && (o.IfNoneMatch || o.IfMatch != "") {
+		if s.seen++; s.seen == s.wrong+1 {
+			o.IfNoneMatch, o.IfMatch = false, ""
+		}
+	}
+	return s.Store.Put(ctx, key, body, o)
+}
+
+// A backend that completes whatever the condition is found out, and nothing of
+// the probe's uploads stays.
 func TestProbeOfUploads(t *testing.T) {
 	t.Parallel()
 	refused := errors.New("not implemented")

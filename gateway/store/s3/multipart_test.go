@@ -148,13 +148,13 @@ func TestLongAnswers(t *testing.T) {
 			w.Header().Set("Content-Length", "7")
 		case http.MethodPost:
 			_, _ = io.Copy(io.Discard, r.Body)
-			time.Sleep(time.Second)
+			time.Sleep(7 * time.Second)
 			_, _ = io.WriteString(w, completed)
 		default:
-			time.Sleep(time.Second)
+			time.Sleep(7 * time.Second)
 			_, _ = io.WriteString(w, `<CopyObjectResult><ETag>"x"</ETag></CopyObjectResult>`)
 		}
-	}, func(c *s3.Config) { c.Timeout = 500 * time.Millisecond })
+	}, func(c *s3.Config) { c.Timeout = 5 * time.Second })
 	if _, err := finish(t, s, store.CompleteOptions{}); err != nil {
 		t.Errorf("CompleteMultipart: %v", err)
 	}

@@ -38,6 +38,32 @@ func TestAnotherVersion(t *testing.T) {
 	}
 }
 
+// What no backend can have named a version is asked of none.
+func TestVersionNames(t *testing.T) {
+	t.Parallel()
+	f, s := newFake(t, func(w http.ResponseWriter, _ *http.Request) { describeObject(w.Header()) }, nil)
+	for _, version := range []string{"a b", "a\r\nb", "\x00", "\u00e9", strings.Repeat("v", 2000)} {
+		_, err := s.HeadVersion(t.Context(), "k", version)
+		_, gerr := s.GetVersion(t.Context(), "k", version, store.Whole())
+		_, terr := s.Tags(t.Context(), "k", version)
+		serr := s.SetTags(t.Context(), "k", version, nil)
+		_, cerr := s.Copy(t.Context(), "dst", "k", store.CopyOptions{SourceETag: "x", SourceVersion: version})
+		for what, err := range map[string]error{"HeadVersion": err, "GetVersion": gerr, "Tags": terr, "SetTags": serr, "Copy": cerr} {
+			if !errors.Is(err, store.ErrNotFound) {
+				t.Errorf("%s(%.10q): %v", what, version, err)
+			}
+		}
+		if d, err := s.DeleteVersion(t.Context(), "k", version); err != nil || d != (store.Deleted{}) {
+			t.Errorf("DeleteVersion(%.10q): %+v, %v", version, d, err)
+		}
+	}
+	for _, m := range []string{"GET", "HEAD", "PUT", "DELETE"} {
+		if n := f.calls(m); n > 0 {
+			t.Errorf("%d requests %s", n, m)
+		}
+	}
+}
+
 // A listing of versions with what was not asked for is not passed on.
 func TestWrongVersionListings(t *testing.T) {
 	t.Parallel()
