@@ -160,7 +160,8 @@ func TestGetCallerIdentity(t *testing.T) {
 		ARN     string `xml:"GetCallerIdentityResult>Arn"`
 		UserID  string `xml:"GetCallerIdentityResult>UserId"`
 		Account string `xml:"GetCallerIdentityResult>Account"`
-	}) {
+	},
+	) {
 		t.Helper()
 		if err := xml.Unmarshal(r.body, &a); err != nil || r.status != http.StatusOK {
 			t.Fatalf("got %d %s", r.status, r.body)

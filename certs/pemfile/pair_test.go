@@ -80,7 +80,7 @@ func TestPair(t *testing.T) {
 		t.Errorf("reported %v", reports)
 	}
 
-	if err := os.Chmod(key, 0o640); err != nil { //nolint:gosec // what must be refused
+	if err := os.Chmod(key, 0o640); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := NewPair(cert, key, nil); !errors.Is(err, ErrKeyMode) {
