@@ -129,6 +129,23 @@ func TestReaper(t *testing.T) {
 	w.endedOnce()
 }
 
+// TestReaperLooksAgain: an upload that somebody went on with after the reaper
+// had found it is left alone.
+func TestReaperLooksAgain(t *testing.T) {
+	t.Parallel()
+	w := newUploads(t, worldOptions{abandon: time.Hour})
+	m := w.create(w.client("/writer"), "/data/k")
+	row, err := w.g.config.State.Upload(context.Background(), m.id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := []string{m.part(1, noise(1, 5))}
+	if err := w.g.reap(context.Background(), row, time.Now().Add(59*time.Minute)); err != nil {
+		t.Error(err)
+	}
+	m.mustComplete(lines)
+}
+
 // TestReaperNeedsItsRecord: without a log nothing is removed.
 func TestReaperNeedsItsRecord(t *testing.T) {
 	t.Parallel()

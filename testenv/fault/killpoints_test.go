@@ -36,6 +36,9 @@ var rotated = regexp.MustCompile(`version \d+ -> (\d+)`)
 // storyConfig has the gateway issue its own certificates.
 var storyConfig = map[string]string{"identity": "{source: authority}"}
 
+// storyPolicy lets the writer tag as well.
+var storyPolicy = strings.Replace(gate.Policy, "delete]", "delete, tag]", 1)
+
 // story is one run of a gateway from its first start to its stop, with one
 // thing of each kind done, and what was acknowledged on the way.
 type story struct {
@@ -56,7 +59,7 @@ func (s *story) live(env ...string) error {
 	var err error
 	s.g, err = gate.New(s.t, gate.Options{
 		Dir: shortDir(s.t), CA: s.ca, Tags: []string{"killpoints"}, Env: env,
-		Config: storyConfig,
+		Config: storyConfig, Policy: storyPolicy,
 	})
 	if err != nil {
 		return fmt.Errorf("starting: %w", err)
@@ -245,7 +248,11 @@ func TestKillPoints(t *testing.T) {
 		default:
 			killAt(t, ca, p, 1)
 			if n > 3 {
-				killAt(t, ca, p, n/2+1)
+				n = n/2 + 1
+				if strings.HasPrefix(p, "audit/checkpoint") {
+					n = 2 // one is made each second: how many there are depends on the machine, but for the first and the last
+				}
+				killAt(t, ca, p, n)
 			}
 		}
 	}

@@ -30,9 +30,13 @@ type uploading struct {
 	lines []string
 }
 
-// begin creates an upload.
-func begin(g *gate.Gate, c *http.Client, key string) (*uploading, error) {
-	a, err := g.Try(c, http.MethodPost, "/models/"+key+"?uploads", nil, 0, nil)
+// begin creates an upload, of an object with tags if some are given.
+func begin(g *gate.Gate, c *http.Client, key, tags string) (*uploading, error) {
+	h := http.Header{}
+	if tags != "" {
+		h.Set("X-Amz-Tagging", tags)
+	}
+	a, err := g.Try(c, http.MethodPost, "/models/"+key+"?uploads", nil, 0, h)
 	var doc struct {
 		UploadID string `xml:"UploadId"`
 	}
@@ -72,7 +76,7 @@ func (u *uploading) complete() error {
 // aborted.
 func (s *story) uploads() error {
 	large, small := bytes.Repeat([]byte{'L'}, 5<<20), []byte("the last one")
-	u, err := begin(s.g, s.client, "parts")
+	u, err := begin(s.g, s.client, "parts", "run=7")
 	if err != nil {
 		return err
 	}
@@ -88,7 +92,7 @@ func (s *story) uploads() error {
 	}
 	s.kept["parts"] = s.maybe["parts"]
 	delete(s.maybe, "parts")
-	if u, err = begin(s.g, s.client, "given-up"); err != nil {
+	if u, err = begin(s.g, s.client, "given-up", ""); err != nil {
 		return err
 	}
 	if err := u.part(1, small); err != nil {
@@ -149,7 +153,7 @@ func TestKilledUploadsAreCleanedUp(t *testing.T) {
 			t.Parallel()
 			s := newStory(t, ca)
 			kill := fmt.Sprintf("SEALGATE_KILLPOINT=%s:%d", point, before[point]+1)
-			s.g = gate.Start(t, gate.Options{Dir: shortDir(t), CA: ca, Tags: []string{"killpoints"}, Env: []string{kill}})
+			s.g = gate.Start(t, gate.Options{Dir: shortDir(t), CA: ca, Tags: []string{"killpoints"}, Env: []string{kill}, Policy: storyPolicy})
 			s.client = s.g.Client(t, "/writer")
 			if err := s.uploads(); err == nil {
 				t.Fatal("the gateway was not killed")
@@ -206,7 +210,7 @@ func TestKillWhileCleaningUp(t *testing.T) {
 			t.Parallel()
 			s := newStory(t, ca)
 			s.g = gate.Start(t, gate.Options{Dir: shortDir(t), CA: ca, Tags: []string{"killpoints"}})
-			u, err := begin(s.g, s.g.Client(t, "/writer"), "abandoned")
+			u, err := begin(s.g, s.g.Client(t, "/writer"), "abandoned", "")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -245,7 +249,7 @@ func TestKillWhileCleaningUp(t *testing.T) {
 func TestUploadsOutliveTheGateway(t *testing.T) {
 	t.Parallel()
 	g := gate.Start(t, gate.Options{})
-	u, err := begin(g, g.Client(t, "/writer"), "long")
+	u, err := begin(g, g.Client(t, "/writer"), "long", "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -284,7 +288,7 @@ func TestUploadsOutliveTheGateway(t *testing.T) {
 func TestPartsAreStreamed(t *testing.T) {
 	t.Parallel()
 	g := gate.Start(t, gate.Options{})
-	u, err := begin(g, g.Client(t, "/writer"), "large")
+	u, err := begin(g, g.Client(t, "/writer"), "large", "")
 	if err != nil {
 		t.Fatal(err)
 	}
