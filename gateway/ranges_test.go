@@ -66,8 +66,11 @@ func rangeOf(plain []byte, a, b int64, form string) (int, []byte) {
 		}
 		return 206, plain[a:]
 	}
-	if b == 0 || size == 0 {
+	switch {
+	case b == 0:
 		return 416, nil
+	case size == 0: // no Content-Range can name the last bytes of nothing
+		return 200, nil
 	}
 	return 206, plain[size-min(b, size):]
 }

@@ -86,7 +86,7 @@ func (x *exchange) stored(g policy.Grant, o store.Object, id envelope.ID, sums s
 	h := x.w.Header()
 	h.Set("X-Sealgate-Object", id.String())
 	s3api.SetVersion(h, o.VersionID)
-	s3api.SetPutHeaders(h, s3api.ETag(o.ETag), sums.Client)
+	s3api.SetPutHeaders(h, s3api.ETag(o.ETag), sums.Object())
 	x.w.WriteHeader(http.StatusOK)
 	return nil
 }

@@ -92,12 +92,12 @@ func setStored(h http.Header, stored, override Headers) {
 // defaultContentType is what S3 answers for an object stored without a type.
 const defaultContentType = "binary/octet-stream"
 
-// SetPutHeaders sets the headers of the answer to a PUT. The checksum is the
-// client's, when it sent one.
-func SetPutHeaders(h http.Header, etag string, client Checksum) {
+// SetPutHeaders sets the headers of the answer to a PUT; sum is the object's,
+// from Sums.Object.
+func SetPutHeaders(h http.Header, etag string, sum Checksum) {
 	h.Set("Etag", etag)
 	h.Set("X-Amz-Server-Side-Encryption", "aws:kms")
-	SetChecksum(h, client)
+	SetChecksum(h, sum)
 }
 
 // SetPartHeaders sets the headers of the answer to UploadPart. The checksum is

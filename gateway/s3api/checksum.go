@@ -126,3 +126,12 @@ type Sums struct {
 	Client    Checksum  // the client's, verified; zero when it sent none
 	Trailer   bool      // Client came in a trailer
 }
+
+// Object is the checksum that the answer to a PUT names: the client's, or the
+// one that every object has.
+func (s Sums) Object() Checksum {
+	if s.Client.Algorithm != ChecksumNone {
+		return s.Client
+	}
+	return Checksum{Algorithm: ChecksumCRC64NVME, Sum: s.CRC64NVME[:]}
+}

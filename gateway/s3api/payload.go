@@ -103,7 +103,9 @@ func (r *request) payloadMD5(p *payload) *Error {
 	}
 	sum, err := base64.StdEncoding.Strict().DecodeString(r.header.get("content-md5"))
 	if err != nil || len(sum) != 16 {
-		return NewError("InvalidDigest", "")
+		e := NewError("InvalidDigest", "")
+		e.Extra = []Element{{"Content-MD5", r.header.get("content-md5")}}
+		return e
 	}
 	p.md5 = sum
 	return nil

@@ -32,10 +32,10 @@ const (
 // object. There is no error.
 func ParseRange(header string) Range {
 	unit, spec, ok := strings.Cut(header, "=")
-	if !ok || !strings.EqualFold(strings.Trim(unit, " \t"), "bytes") {
+	if !ok || !strings.EqualFold(unit, "bytes") {
 		return Range{}
 	}
-	first, last, ok := strings.Cut(strings.Trim(spec, " \t"), "-")
+	first, last, ok := strings.Cut(spec, "-")
 	if !ok {
 		return Range{}
 	}
@@ -66,8 +66,8 @@ func parseOffset(s string) (int64, bool) {
 }
 
 // Partial reports whether the answer is 206 with a Content-Range. An empty
-// object asked for by partNumber is the exception: no Content-Range can name
-// it, so SetObjectHeaders answers 200.
+// object asked for by partNumber, or by its last bytes, is the exception: no
+// Content-Range can name it, so SetObjectHeaders answers 200.
 func (r Range) Partial() bool { return r.kind != rangeWhole }
 
 // Resolve gives offset and length, in plaintext bytes, of what is asked for
@@ -85,10 +85,10 @@ func (r Range) Resolve(size int64) (off, n int64, err error) {
 		}
 		return r.first, end - r.first, nil
 	case rangeSuffix:
-		n = min(r.last, size)
-		if n == 0 {
+		if r.last == 0 {
 			return 0, 0, invalidRange(r, size)
 		}
+		n = min(r.last, size)
 		return size - n, n, nil
 	case rangePart:
 		if r.first != 1 {
