@@ -83,7 +83,7 @@ func (b *Body) verify() error {
 	if a := b.payload.trailer; a != ChecksumNone {
 		sum, ok := parseChecksum(a, b.frames.trailing())
 		if !ok {
-			return InvalidRequest("the value of the trailer " + a.header() + " is not a checksum in base64")
+			return InvalidRequest("Value for " + a.header() + " trailing header is invalid.")
 		}
 		b.want = sum
 	}

@@ -95,7 +95,7 @@ func (f *chunkFrames) next() error {
 	case size > 0 && f.small:
 		return NewError("InvalidChunkSizeError", "")
 	case size > f.left, size == 0 && f.left > 0:
-		return NewError("IncompleteBody", "You did not provide the number of bytes specified by the Content-Length HTTP header").
+		return NewError("IncompleteBody", wrongLength).
 			Cause(errors.New("aws-chunked: the chunks hold more or less than x-amz-decoded-content-length bytes"))
 	case size > 0:
 		f.chunk, f.open, f.small = size, true, size < f.least

@@ -45,9 +45,6 @@ func (r *request) objectChecksum() (Checksum, *Error) {
 		if !r.header.has(a.header()) {
 			continue
 		}
-		if sum.Algorithm != ChecksumNone {
-			return Checksum{}, InvalidRequest(multipleChecksums)
-		}
 		value, parts, composite := strings.Cut(r.header.get(a.header()), "-")
 		var ok bool
 		if sum, ok = parseChecksum(a, value); !ok {

@@ -8,6 +8,8 @@ import (
 	"crypto/md5"  //nolint:gosec // S3's Content-MD5: guards against accidents, decides nothing
 	"crypto/sha1" //nolint:gosec // S3's x-amz-checksum-sha1, likewise
 	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
 	"hash"
 	"hash/crc32"
 
@@ -79,9 +81,19 @@ func (d *digests) write(p []byte) {
 func (d *digests) verify(p payload, want Checksum) error {
 	switch {
 	case p.sha256 != nil && !bytes.Equal(p.sha256, d.sha256.Sum(nil)):
-		return NewError("XAmzContentSHA256Mismatch", "")
+		e := NewError("XAmzContentSHA256Mismatch", "")
+		e.Extra = []Element{
+			{"ClientComputedContentSHA256", hex.EncodeToString(p.sha256)},
+			{"S3ComputedContentSHA256", hex.EncodeToString(d.sha256.Sum(nil))},
+		}
+		return e
 	case p.md5 != nil && !bytes.Equal(p.md5, d.md5.Sum(nil)):
-		return NewError("BadDigest", "")
+		e := NewError("BadDigest", "")
+		e.Extra = []Element{ // each in the spelling that S3 gives it
+			{"CalculatedDigest", base64.StdEncoding.EncodeToString(d.md5.Sum(nil))},
+			{"ExpectedDigest", hex.EncodeToString(p.md5)},
+		}
+		return e
 	case want.Algorithm != ChecksumNone && !bytes.Equal(want.Sum, d.client.Sum(nil)):
 		return NewError("BadDigest", "The "+want.Algorithm.String()+" you specified did not match the calculated checksum.")
 	}

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -167,4 +168,28 @@ func TestErrorCodesAreDocumented(t *testing.T) {
 		}
 	}()
 	_ = NewError("Invented", "")
+}
+
+// What did not match is shown, in the spelling of S3: it is of the client's
+// own bytes.
+func TestDigestsThatDoNotMatchAreShown(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		header, code string
+		extra        []Element
+	}{
+		{"Content-MD5: XrY7u+Ae7tCTyyK7j1rNww==", "BadDigest", []Element{{"CalculatedDigest", "kAFQmDzST7DWlj99KOF/cg=="}, {"ExpectedDigest", "5eb63bbbe01eeed093cb22bb8f5acdc3"}}},
+		{"x-amz-content-sha256: " + strings.Repeat("0", 64), "XAmzContentSHA256Mismatch", []Element{
+			{"ClientComputedContentSHA256", strings.Repeat("0", 64)}, {"S3ComputedContentSHA256", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"},
+		}},
+	} {
+		op := parsed[*PutObject](t, "PUT /models/k", c.header, "Content-Length: 3")
+		_, err := io.Copy(io.Discard, op.Body(strings.NewReader("abc")))
+		if e := wantError(t, err, c.code, 400); !slices.Equal(e.Extra, c.extra) {
+			t.Errorf("%s: %v, want %v", c.header, e.Extra, c.extra)
+		}
+	}
+	if e := refused(t, "InvalidDigest", "PUT /models/k", "Content-MD5: no", "Content-Length: 3"); !slices.Equal(e.Extra, []Element{{"Content-MD5", "no"}}) {
+		t.Errorf("%v", e.Extra)
+	}
 }

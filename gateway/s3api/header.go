@@ -115,8 +115,24 @@ var rulesOnChange = map[string]headerRule{
 	"x-amz-server-side-encryption-context":            ignored,
 }
 
+// checksums counts the checksum headers, whatever their algorithm.
+func (h header) checksums() int {
+	n := 0
+	for name := range h {
+		switch rest, ok := strings.CutPrefix(name, checksumPrefix); {
+		case !ok, rest == "algorithm", rest == "type", rest == "mode":
+		default:
+			n++
+		}
+	}
+	return n
+}
+
 // check judges every header of a request to the route's operation.
 func (h header) check(rt route) *Error {
+	if rt.changes() && h.checksums() > 1 {
+		return InvalidRequest(multipleChecksums)
+	}
 	for _, name := range slices.Sorted(maps.Keys(h)) {
 		rule := rulesAlways[name]
 		if rule == nil && rt.changes() {

@@ -50,6 +50,7 @@ func TestHeaders(t *testing.T) {
 		{"like our metadata", "PUT /models/k", "x-amz-meta-sg12: b", ""},
 		{"part checksum", "PUT /models/k", "x-amz-checksum-type: COMPOSITE", "InvalidRequest"},
 		{"checksum of tomorrow", "PUT /models/k", "x-amz-checksum-xxhash3: AAAAAAAAAAA=", "InvalidRequest"},
+		{"two checksums, one of tomorrow", "PUT /models/k", "x-amz-checksum-crc32: AAAAAA==\r\nx-amz-checksum-xxhash3: AAAAAAAAAAA=", "InvalidRequest"},
 		{"latin-1", "PUT /models/k", "x-amz-meta-a: \xfc", "InvalidArgument"},
 		{"forwarding", "GET /models/k", "X-Forwarded-Host: other", ""},
 		{"our own", "GET /models/k", "X-Sealgate-Reason: none", ""},

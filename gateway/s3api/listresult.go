@@ -94,8 +94,7 @@ func WriteList(w http.ResponseWriter, op *ListObjects, l Listing) {
 		Xmlns: xmlns, Name: op.Bucket, Prefix: name(op.Prefix), Marker: name(op.Marker), MaxKeys: op.Max,
 		Delimiter: name(op.Delimiter), EncodingType: encoding, IsTruncated: l.More, Contents: objects, CommonPrefixes: prefixes,
 	}
-	// Without a delimiter V1 clients go on after the last key they got.
-	if l.More && op.Delimiter != "" {
+	if l.More {
 		doc.NextMarker = name(l.Next)
 	}
 	writeXML(w, http.StatusOK, doc)

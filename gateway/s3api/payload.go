@@ -75,6 +75,8 @@ func (r *request) payloadMode(p *payload) *Error {
 	return nil
 }
 
+const wrongLength = "You did not provide the number of bytes specified by the Content-Length HTTP header"
+
 // payloadSize settles the number of bytes of the object before any is read.
 func (r *request) payloadSize(p *payload) *Error {
 	const name = "x-amz-decoded-content-length"
@@ -83,15 +85,16 @@ func (r *request) payloadSize(p *payload) *Error {
 	if sent {
 		n, err := strconv.ParseInt(value, 10, 64)
 		if err != nil || !isDecimal(value) {
-			return InvalidArgument(name, value, name+" must be a number of bytes")
+			return NewError("MissingContentLength", "")
 		}
 		p.size = n
 	}
 	switch {
 	case p.mode.chunked && !sent, !p.mode.chunked && r.length < 0:
 		return NewError("MissingContentLength", "")
-	case p.mode.chunked && r.length >= 0 && r.length <= p.size,
-		!p.mode.chunked && p.size != r.length:
+	case p.mode.chunked && r.length >= 0 && r.length <= p.size:
+		return NewError("IncompleteBody", wrongLength)
+	case !p.mode.chunked && p.size != r.length:
 		return InvalidRequest("Content-Length and x-amz-decoded-content-length contradict each other")
 	}
 	return nil
@@ -119,10 +122,7 @@ func (r *request) payloadChecksum(p *payload) *Error {
 		if !r.header.has(a.header()) {
 			continue
 		}
-		if p.checksum.Algorithm != ChecksumNone {
-			return InvalidRequest(multipleChecksums)
-		}
-		p.checksum.Algorithm = a
+		p.checksum.Algorithm = a // header.check saw to it that there is one
 	}
 	a := p.checksum.Algorithm
 	if a == ChecksumNone {

@@ -64,8 +64,8 @@ func TestListDocuments(t *testing.T) {
 			`<Prefix></Prefix><Marker>A</Marker><NextMarker>é/</NextMarker><MaxKeys>1000</MaxKeys><Delimiter>/</Delimiter><IsTruncated>true</IsTruncated>` +
 			`<Contents><Key>a b+c</Key>` + first + own + class + `<Contents><Key>ü&lt;&amp;&gt;</Key>` + other + own + class +
 			`<CommonPrefixes><Prefix>d/</Prefix></CommonPrefixes><CommonPrefixes><Prefix>é/</Prefix></CommonPrefixes></ListBucketResult>`},
-		{"V1 without delimiter has no next marker", "GET /models", Listing{More: true, Next: "x"}, open +
-			`<Prefix></Prefix><Marker></Marker><MaxKeys>1000</MaxKeys><IsTruncated>true</IsTruncated></ListBucketResult>`},
+		{"V1 without delimiter", "GET /models", Listing{More: true, Next: "x"}, open +
+			`<Prefix></Prefix><Marker></Marker><NextMarker>x</NextMarker><MaxKeys>1000</MaxKeys><IsTruncated>true</IsTruncated></ListBucketResult>`},
 		{"control characters", "GET /models?prefix=%01%0A", Listing{}, open +
 			"<Prefix>\uFFFD&#xA;</Prefix><Marker></Marker><MaxKeys>1000</MaxKeys><IsTruncated>false</IsTruncated></ListBucketResult>"},
 	} {
