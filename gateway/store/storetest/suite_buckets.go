@@ -4,6 +4,7 @@ package storetest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync/atomic"
@@ -23,11 +24,11 @@ func RunBuckets(t *testing.T, b store.BucketMaker, open func(t *testing.T, name 
 	together(4, func(int) {
 		if err := b.MakeBucket(ctx, name); err == nil {
 			made.Add(1)
-		} else {
+		} else if !errors.Is(err, store.ErrUnavailable) {
 			wantKind(t, "making what another makes", err, store.ErrPrecondition)
 		}
 	})
-	if made.Load() != 1 {
+	if made.Load() > 1 {
 		t.Errorf("%d of 4 made one bucket", made.Load())
 	}
 	wantKind(t, "making what is there", b.MakeBucket(ctx, name), store.ErrPrecondition)
