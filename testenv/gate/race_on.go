@@ -11,3 +11,6 @@ func raceArgs() (args, env []string) {
 	_ = os.Setenv("GORACE", "halt_on_error=1") // a race ends the program, so the test that needs it; the name is valid
 	return []string{"-race"}, []string{"CGO_ENABLED=1"}
 }
+
+// Race says whether the programs are built with the race detector.
+const Race = true

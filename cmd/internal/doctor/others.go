@@ -187,6 +187,9 @@ func checkRclone(l *look, s settings) {
 	if t := remote["type"]; t != "" && t != "s3" {
 		l.wrong(from+"type", "the remote is of type "+t, "write type = s3")
 	}
+	if p := remote["provider"]; len(remote) > 0 && (p == "" || strings.EqualFold(p, "AWS")) {
+		l.wrong(from+"provider", "rclone takes it for Amazon itself and puts the bucket into the host name, whatever force_path_style says", "write provider = Other")
+	}
 	if remote["force_path_style"] == "false" {
 		l.wrong(from+"force_path_style", "the bucket would be sought in DNS", "take it out")
 	}

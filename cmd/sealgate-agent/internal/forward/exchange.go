@@ -106,7 +106,7 @@ func (x *exchange) answer(resp *http.Response) {
 	h := x.w.Header()
 	dropHop(resp.Header)
 	for name, values := range resp.Header {
-		h[name] = values
+		h[spelled(name)] = values
 	}
 	x.w.WriteHeader(resp.StatusCode)
 	if x.r.Method == http.MethodHead {

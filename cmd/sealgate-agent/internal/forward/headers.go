@@ -42,6 +42,15 @@ var (
 	notForGatewayPrefixes = []string{"X-Forwarded-", "X-Sealgate-", "X-Ssl-Client-", "X-Client-Cert"}
 )
 
+// spelled gives a header of an answer as S3 writes it. Clients make names of
+// metadata out of the header's, and S3's are in lower case; net/http's are not.
+func spelled(name string) string {
+	if strings.HasPrefix(name, "X-Amz-Meta-") {
+		return strings.ToLower(name)
+	}
+	return name
+}
+
 // dropHeaders takes out what ends here.
 func dropHeaders(h http.Header) {
 	dropHop(h)

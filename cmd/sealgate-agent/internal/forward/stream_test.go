@@ -25,6 +25,7 @@ func TestHeaders(t *testing.T) {
 		rw.Header().Set("X-Sealgate-Audit", "log/1")
 		rw.Header().Set("Keep-Alive", "timeout=5")
 		rw.Header().Set("Etag", `"e"`)
+		rw.Header().Set("X-Amz-Meta-Made-By", "x")
 	}})
 	head := w.head(t, "GET", "/b/a%20b//c%2Fd?list-type=2&prefix=x%2F",
 		"X-Forwarded-For: 10.0.0.1", "X-Forwarded-Client-Cert: x", "Forwarded: for=1", "X-Real-Ip: 1", "X-Ssl-Client-Verify: x", "Via: 1.1 x",
@@ -43,6 +44,11 @@ func TestHeaders(t *testing.T) {
 	}
 	if fmt.Sprint(got.Header) != fmt.Sprint(want) {
 		t.Errorf("headers at the gateway: %v, want %v", got.Header, want)
+	}
+	c := w.dial(t) // metadata is spelled as S3 does, which clients make names of
+	_, _ = io.WriteString(c, strings.Replace(head, "\r\n\r\n", "\r\nConnection: close\r\n\r\n", 1))
+	if b, _ := io.ReadAll(c); !bytes.Contains(b, []byte("\r\nx-amz-meta-made-by: x\r\n")) {
+		t.Errorf("metadata at the client: %s", b)
 	}
 	if resp.Header.Get("X-Sealgate-Audit") != "log/1" || resp.Header.Get("Etag") != `"e"` || resp.Header.Get("Keep-Alive") != "" {
 		t.Errorf("headers at the client: %v", resp.Header)
