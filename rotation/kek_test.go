@@ -86,8 +86,8 @@ func TestRotateRefuses(t *testing.T) {
 	wantErr(t, err, ErrNoRotator)
 
 	end, ok, err := w.db.BeginRotation(t.Context())
-	if !ok {
-		t.Fatal("a rotation seems to run")
+	if !ok || err != nil {
+		t.Fatal("a rotation seems to run", err)
 	}
 	_, err = w.RotateKEK(t.Context(), "main")
 	wantErr(t, err, ErrRunning)

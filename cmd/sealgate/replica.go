@@ -10,10 +10,30 @@ import (
 	"os"
 	"time"
 
+	"github.com/sealgate/sealgate/envelope"
 	"github.com/sealgate/sealgate/gateway/config"
 	"github.com/sealgate/sealgate/gateway/control"
 	"github.com/sealgate/sealgate/gateway/state"
 )
+
+// openState opens the database.
+func (s *system) openState(ctx context.Context) (err error) {
+	c := stateConfig(s.cfg)
+	c.Persist = s.persist
+	if s.db, err = state.Open(ctx, c); err != nil {
+		return awayIfSo(err)
+	}
+	s.onClose(s.db.Close)
+	host, _ := os.Hostname() // for people only
+	s.instance, err = s.db.RegisterInstance(ctx, state.Instance{
+		ID: envelope.NewID().String(), Host: host, Boot: state.BootID(), PID: os.Getpid(), Lock: s.lock,
+	})
+	if err != nil {
+		return err
+	}
+	s.run(func() error { return s.instance.Run(ctx) })
+	return nil
+}
 
 // replica tells this gateway's data from that of every other replica: the
 // machine and the data directory.

@@ -152,25 +152,6 @@ func (s *system) takeDataDir(context.Context) (err error) {
 	return nil
 }
 
-// openState opens the database.
-func (s *system) openState(ctx context.Context) (err error) {
-	c := stateConfig(s.cfg)
-	c.Persist = s.persist
-	if s.db, err = state.Open(ctx, c); err != nil {
-		return awayIfSo(err)
-	}
-	s.onClose(s.db.Close)
-	host, _ := os.Hostname() // for people only
-	s.instance, err = s.db.RegisterInstance(ctx, state.Instance{
-		ID: envelope.NewID().String(), Host: host, Boot: state.BootID(), PID: os.Getpid(), Lock: s.lock,
-	})
-	if err != nil {
-		return err
-	}
-	s.run(func() error { return s.instance.Run(ctx) })
-	return nil
-}
-
 // openStores opens every bucket and finds out what its backend can do.
 func (s *system) openStores(ctx context.Context) error {
 	s.stores, s.caps, s.storeClosers = map[string]store.Store{}, map[string]bool{}, map[string]func() error{}

@@ -77,7 +77,7 @@ func wrap(doing string, err error) error {
 	case s == nil || errors.Is(err, s):
 		return fmt.Errorf("%s: %w", doing, err)
 	default:
-		return fmt.Errorf("%s: %w (%w)", doing, s, oneLine{err})
+		return fmt.Errorf("%s: %w (%w)", doing, s, lineError{err})
 	}
 }
 

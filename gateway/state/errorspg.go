@@ -80,11 +80,11 @@ func sentinelOfCode(code string) error {
 	}
 }
 
-// oneLine is an error with its text on one line and without what pgx says
+// lineError is an error with its text on one line and without what pgx says
 // around the reason.
-type oneLine struct{ error }
+type lineError struct{ error }
 
-func (e oneLine) Error() string {
+func (e lineError) Error() string {
 	err := e.error
 	if c, ok := errors.AsType[*pgconn.ConnectError](err); ok {
 		err = c.Unwrap()
@@ -93,4 +93,4 @@ func (e oneLine) Error() string {
 	return strings.Join(lines, "; ")
 }
 
-func (e oneLine) Unwrap() error { return e.error }
+func (e lineError) Unwrap() error { return e.error }

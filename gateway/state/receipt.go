@@ -75,8 +75,6 @@ func sameReceipt(ctx context.Context, tx *sql.Tx, r Receipt) (bool, error) {
 	return true, nil
 }
 
-const receiptColumns = "number, etag, staged, sealed, created, serial"
-
 // Receipts returns the newest receipt of each part number above after, ordered
 // by number; more says that others follow. An upload without any, or none of
 // this id, gives an empty list.

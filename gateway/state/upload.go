@@ -69,6 +69,14 @@ type Frozen struct {
 	ETag string
 }
 
+// merged is Merged as rows hold it.
+func (f Frozen) merged() int64 {
+	if f.Merged {
+		return 1
+	}
+	return 0
+}
+
 // rowOf is the key of an upload's row; see the schema.
 func rowOf(id string) string {
 	sum := sha256.Sum256([]byte(id))
@@ -120,7 +128,7 @@ func (db *DB) FreezeUpload(ctx context.Context, id string, f Frozen) (Frozen, er
 		won.ETag = ""
 		err := changed(tx.ExecContext(ctx, `UPDATE uploads SET state = 'frozen', frozen_list = $2, frozen_tail = $3, frozen_slot = $4, frozen_merged = $5, active = $6
 			WHERE upload = $1 AND state = 'open' AND ($5 = 1 OR highest < $4)`,
-			rowOf(id), f.List, notNil(f.Tail), f.Slot, asInt(f.Merged), micros(db.cfg.Now())))
+			rowOf(id), f.List, notNil(f.Tail), f.Slot, f.merged(), micros(db.cfg.Now())))
 		if !errors.Is(err, ErrConflict) {
 			return err
 		}
@@ -219,13 +227,6 @@ func stateError(u Upload) error { return fmt.Errorf("%w: the upload is %s", ErrC
 
 func touch(ctx context.Context, tx *sql.Tx, id string, now time.Time) error {
 	return changed(tx.ExecContext(ctx, "UPDATE uploads SET active = $2 WHERE upload = $1", rowOf(id), micros(now)))
-}
-
-func asInt(b bool) int64 {
-	if b {
-		return 1
-	}
-	return 0
 }
 
 // notNil keeps empty bytes from being stored as NULL.

@@ -254,7 +254,8 @@ func TestIterationsOverManyRows(t *testing.T) {
 		if gone != rows {
 			t.Errorf("%d stale uploads of %d", gone, rows)
 		}
-		for range db.StaleUploads(ctx, time.UnixMicro(1), time.UnixMicro(1)) {
+		for _, err := range db.StaleUploads(ctx, time.UnixMicro(1), time.UnixMicro(1)) {
+			must(t, err)
 			break // a caller may stop
 		}
 	})

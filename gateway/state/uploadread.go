@@ -112,13 +112,14 @@ const pageSize = 500
 
 // StaleUploads yields the uploads that need a reaper: those that no client
 // touched since idleSince and those that expired by now, whatever their state,
-// and those that are aborting. Done ones count only when they expired. An
-// error ends it.
+// and those that are aborting. Done ones count only when they expired, or when
+// something is staged for them that a crash left. An error ends it.
 func (db *DB) StaleUploads(ctx context.Context, idleSince, now time.Time) iter.Seq2[Upload, error] {
 	return func(yield func(Upload, error) bool) {
 		for last := ""; ; {
 			page, err := list(ctx, db, "reading stale uploads", scanUpload, "SELECT "+uploadColumns+` FROM uploads
-				WHERE upload > $1 AND (state = 'aborting' OR expires <= $3 OR (state <> 'done' AND active < $2))
+				WHERE upload > $1 AND (state = 'aborting' OR expires <= $3 OR (state <> 'done' AND active < $2) OR
+				(state = 'done' AND EXISTS (SELECT 1 FROM staged WHERE staged.upload = uploads.upload)))
 				ORDER BY upload LIMIT $4`, last, micros(idleSince), micros(now), pageSize)
 			if err != nil {
 				yield(Upload{}, err)

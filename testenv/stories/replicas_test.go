@@ -306,7 +306,7 @@ func (p *pair) logs() {
 	t := p.t
 	t.Helper()
 	shown := filepath.Join(t.TempDir(), "password")
-	if err := os.WriteFile(shown, []byte("x"), 0o644); err != nil { //nolint:gosec // that is the point
+	if err := os.WriteFile(shown, []byte("x"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	p.refuses("exit code 1", "may be read by others", shown)
