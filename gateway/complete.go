@@ -154,9 +154,11 @@ func (c *completion) metAlready(ctx context.Context, tail *envelope.Tail, failed
 
 // settle writes the decision down, or takes over the one that was first.
 func (c *completion) settle(ctx context.Context, tail *envelope.Tail) error {
-	db, last := c.x.g.config.State, c.parts[len(c.parts)-1]
+	db := c.x.g.config.State
 	for {
-		f := state.Frozen{List: c.list, Tail: tail.Sealed(), Slot: c.u.row.Highest + 1, Merged: last.staged != ""}
+		// A slot of its own, also for a last part that waited: one that is still
+		// on its way to the store must not come in its place.
+		f := state.Frozen{List: c.list, Tail: tail.Sealed(), Slot: c.u.row.Highest + 1}
 		won, err := db.FreezeUpload(ctx, c.u.row.ID, f)
 		if errors.Is(err, state.ErrStale) { // a part was issued meanwhile
 			if c.u.row, err = db.Upload(ctx, c.u.row.ID); err != nil {

@@ -204,6 +204,24 @@ func TestReaperAfterCrashes(t *testing.T) {
 		w.do(m.c, http.MethodGet, "/data/k", nil).wantBody(t, http.StatusOK, append(noise(1, 5*mib), noise(2, 5)...))
 		m.complete(lines).want(t, http.StatusNotFound, "NoSuchUpload") // its row has gone
 	})
+	t.Run("before the staged part was removed", func(t *testing.T) {
+		t.Parallel()
+		w := newUploads(t, worldOptions{})
+		m := w.create(w.client("/writer"), "/data/k")
+		lines := []string{m.part(1, noise(1, 5))}
+		w.store.Add(storetest.Rule{Op: storetest.Delete, Times: 1, Err: errBackend})
+		m.mustComplete(lines)
+		if len(w.stagedKeys()) != 1 {
+			t.Fatalf("staged: %v", w.stagedKeys())
+		}
+		w.reap(time.Now().Add(time.Minute))
+		if keys := w.stagedKeys(); len(keys) > 0 {
+			t.Errorf("left until the upload expires: %v", keys)
+		}
+		m.mustComplete(lines) // it still answers repeats
+		w.reap(time.Now().Add(tenDays))
+		w.wantGone(m.id)
+	})
 	t.Run("a client may abort it", func(t *testing.T) {
 		t.Parallel()
 		w, m, _ := newFrozen(t, storetest.Rule{Op: storetest.CompleteMultipart, Err: errBackend})

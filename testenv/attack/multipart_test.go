@@ -4,6 +4,7 @@ package attack
 
 import (
 	"bytes"
+	"crypto/rand"
 	"encoding/xml"
 	"fmt"
 	"net/http"
@@ -68,12 +69,13 @@ func (p *parts) complete(headers ...string) gate.Answer {
 func TestUploadIDInOtherHands(t *testing.T) {
 	t.Parallel()
 	l := newLedger(t, shared)
-	mine := beginParts(t, shared, "/writer/mine", "/models/mpu/mine")
+	key := "mpu/" + rand.Text()
+	mine := beginParts(t, shared, "/writer/mine", "/models/"+key)
 	mine.put(1, text)
 	for name, p := range map[string]*parts{
 		"identity": {t, shared, "/writer/thief", mine.target, mine.id, mine.lines},
-		"key":      {t, shared, "/writer/mine", "/models/mpu/mine2", mine.id, mine.lines},
-		"bucket":   {t, shared, "/writer/mine", "/datasets/mpu/mine", mine.id, mine.lines},
+		"key":      {t, shared, "/writer/mine", "/models/" + key + "2", mine.id, mine.lines},
+		"bucket":   {t, shared, "/writer/mine", "/datasets/" + key, mine.id, mine.lines},
 		"made up":  {t, shared, "/writer/mine", mine.target, strings.Repeat("A", len(mine.id)), mine.lines},
 		"one bit":  {t, shared, "/writer/mine", mine.target, mine.id[:20] + string(mine.id[20]^1) + mine.id[21:], mine.lines},
 	} {
@@ -86,7 +88,7 @@ func TestUploadIDInOtherHands(t *testing.T) {
 		l.add(name+": abort", p.who, p.do(http.MethodDelete, p.query(""), ""), w)
 	}
 	l.add("its own", mine.who, mine.complete(), want{
-		status: http.StatusOK, decision: "allow", event: "upload.complete", action: "CompleteMultipartUpload", path: "models/mpu/mine", outcome: http.StatusOK,
+		status: http.StatusOK, decision: "allow", event: "upload.complete", action: "CompleteMultipartUpload", path: "models/" + key, outcome: http.StatusOK,
 	})
 	if a := mine.do(http.MethodGet, "", ""); string(a.Body) != text {
 		t.Errorf("got %d %q", a.Status, a.Body)
@@ -134,11 +136,12 @@ func soon(t *testing.T, holds func() bool) {
 func TestUploadsGiveNoOtherRight(t *testing.T) {
 	t.Parallel()
 	l := newLedger(t, shared)
-	put(t, shared, "/writer/holder", "/models/new/held", []byte("held"))
+	key := "new/" + rand.Text()
+	put(t, shared, "/writer/holder", "/models/"+key, []byte("held"))
 	put(t, shared, "/writer/holder", "/models/secret-of-others", []byte("sealed"))
-	p := beginParts(t, shared, "/creator/c", "/models/new/held")
+	p := beginParts(t, shared, "/creator/c", "/models/"+key)
 	p.put(1, "replaced")
-	l.add("without a condition", p.who, p.complete(), denied("CompleteMultipartUpload", "models/new/held"))
+	l.add("without a condition", p.who, p.complete(), denied("CompleteMultipartUpload", "models/"+key))
 	l.add("with one", p.who, p.complete("If-None-Match", "*"), want{
 		status: http.StatusPreconditionFailed, code: "PreconditionFailed", decision: "allow", event: "upload.complete", outcome: http.StatusPreconditionFailed,
 	})
@@ -186,7 +189,7 @@ func TestListedUploadsAreGranted(t *testing.T) {
 // or guess.
 func TestHostileCompletes(t *testing.T) {
 	t.Parallel()
-	p := beginParts(t, shared, "/writer/hostile", "/models/hostile")
+	p := beginParts(t, shared, "/writer/hostile", "/models/hostile/"+rand.Text())
 	p.put(1, text)
 	one := p.lines
 	var many strings.Builder
