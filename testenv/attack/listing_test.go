@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -200,10 +201,17 @@ func TestListingShowsNoNeighbours(t *testing.T) {
 			t.Errorf("%s: got %q, want %q", c.query, got, c.show)
 		}
 	}
-	// Sub-resources that list are not served, so they cannot show more.
-	for _, query := range []string{"uploads", "versions", "uploads&prefix=fraud", "versions&prefix=other/"} {
-		l.add(query, who, raw(t, shared, who, get("/models?"+query)), refused(http.StatusNotImplemented, "NotImplemented"))
+	// What lists besides shows no more.
+	for query, action := range map[string]string{"uploads": "ListMultipartUploads", "uploads&prefix=fraud": "ListMultipartUploads", "versions": "ListObjectVersions"} {
+		a := raw(t, shared, who, get("/models?"+query))
+		l.add(query, who, a, want{status: http.StatusOK, decision: "allow", action: action})
+		for _, key := range regexp.MustCompile(`<(?:Key|Prefix)>([^<]*)<`).FindAllStringSubmatch(string(a.Body), -1) {
+			if key[1] != "" && key[1] != "fraud" && !strings.HasPrefix(key[1], "fraud/") {
+				t.Errorf("%s: shows %q", query, key[1])
+			}
+		}
 	}
+	l.add("versions", who, raw(t, shared, who, get("/models?versions&prefix=other/")), denied("ListObjectVersions", "models/other/"))
 	for _, q := range []string{"prefix=../", "prefix=fraud/../", "prefix=./", "prefix=fraud%2f..%2fother%2f"} {
 		l.add(q, who, raw(t, shared, who, get("/models?list-type=2&"+q)), refused(http.StatusBadRequest, "InvalidArgument"))
 	}
