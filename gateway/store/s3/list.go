@@ -64,7 +64,10 @@ func (s *Store) listPage(ctx context.Context, o store.ListOptions) (store.ListPa
 			return store.ListPage{}, err
 		}
 		names = group(append(names, found...), o)
-		if !answer.IsTruncated || len(names) > o.Limit() {
+		// The end is believed of a page that has room left: MinIO tells it of
+		// full ones, too, with keys still to come.
+		last := !answer.IsTruncated && len(found) < min(rest.Max, store.MaxList)
+		if last || len(names) > o.Limit() {
 			return pageOf(names, o), nil
 		}
 		if token = ""; len(found) > 0 {
