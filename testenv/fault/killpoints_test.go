@@ -307,7 +307,7 @@ func TestKillAtBeat(t *testing.T) {
 	s := newStory(t, certstest.NewCA(t, gate.TrustDomain))
 	var err error
 	s.g, err = gate.New(t, gate.Options{
-		Dir: shortDir(t), CA: s.ca, Tags: []string{"killpoints"}, Env: []string{"SEALGATE_KILLPOINT=state.instance.beat.commit:1"}, Config: storyConfig,
+		Dir: shortDir(t), CA: s.ca, Tags: []string{"killpoints"}, Env: []string{"SEALGATE_KILLPOINT=state.instance.beat.commit:1"}, Config: storyConfig, Policy: storyPolicy,
 	})
 	if err != nil {
 		t.Fatal(err)
