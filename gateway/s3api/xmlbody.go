@@ -96,15 +96,12 @@ func decodeXML(data []byte, root string, each func(*xmlReader, string) error) er
 func malformedXML() *Error { return NewError("MalformedXML", "") }
 
 // xmlReader reads elements in the order in which they stand. It keeps nothing
-// of what it has read, so that no document makes it grow.
+// of what it has read, and goes into no element that it does not know, so that
+// no document makes it grow.
 type xmlReader struct {
 	dec   *xml.Decoder
-	depth int
 	begun bool // something came before: no XML declaration may follow
 }
-
-// maxDepth is deeper than any document of S3.
-const maxDepth = 8
 
 // token gives the next token that means something: an element's begin or end,
 // or text. A document type, a comment or an instruction has no place in a
@@ -125,15 +122,7 @@ func (x *xmlReader) token() (xml.Token, error) {
 			if !first || t.Target != "xml" {
 				return nil, malformedXML()
 			}
-		case xml.StartElement:
-			if x.depth++; x.depth > maxDepth {
-				return nil, malformedXML()
-			}
-			return t, nil
-		case xml.EndElement:
-			x.depth--
-			return t, nil
-		case xml.CharData:
+		case xml.StartElement, xml.EndElement, xml.CharData:
 			return t, nil
 		default:
 			return nil, malformedXML()
