@@ -21,8 +21,9 @@ func (a *app) demoCmd() *cobra.Command {
 		Long: `Starts a gateway on embedded defaults in a throw-away directory, gives three
 identities through its Workload API to three copies of this program, and shows
 what each may and may not do: a deployer pushes a model, a training job streams
-a data set, an intruder gets nothing; the store holds ciphertext; the key
-rotates; a flipped bit is refused; the audit log names it all and verifies.
+a data set, an unmodified boto3 script does the same through sealgate-agent, an
+intruder gets nothing; the store holds ciphertext; the key rotates; a flipped bit
+is refused; the audit log names it all and verifies.
 
 Exits with 0 if every step came out as expected.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.demo(cmd.Context(), o) },
@@ -66,6 +67,7 @@ var demoSteps = []demoStep{
 	{"deployer", (*demo).stepDeployer},
 	{"the store", (*demo).stepStore},
 	{"training job", (*demo).stepJob},
+	{"agent", (*demo).stepAgent},
 	{"intruder", (*demo).stepIntruder},
 	{"rotation", (*demo).stepRotation},
 	{"tampering", (*demo).stepTampering},
@@ -122,17 +124,17 @@ func (d *demo) prepare() (err error) {
 func (d *demo) steps(ctx context.Context) error {
 	for i, s := range demoSteps {
 		d.notes = nil
-		began := len(fmt.Sprintf(" %d %-13s", i+1, s.name))
+		began := len(fmt.Sprintf("%2d %-13s", i+1, s.name))
 		err := s.run(d, ctx)
 		for j, n := range d.notes {
 			head := fmt.Sprintf("%*s", began, "")
 			if j == 0 {
-				head = fmt.Sprintf(" %d %-13s", i+1, s.name)
+				head = fmt.Sprintf("%2d %-13s", i+1, s.name)
 			}
 			fmt.Fprintln(d.out, head+" "+n)
 		}
 		if err != nil {
-			fmt.Fprintf(d.out, " %d %-13s FAILED: %v\n", i+1, s.name, err)
+			fmt.Fprintf(d.out, "%2d %-13s FAILED: %v\n", i+1, s.name, err)
 			return fmt.Errorf("step %d, %s: %w", i+1, s.name, err)
 		}
 	}

@@ -80,9 +80,10 @@ func (d *demo) stay(ctx context.Context) error {
 		return err
 	}
 	fmt.Fprintf(d.out, `
-The gateway stays up. Everything this user runs is %[1]s now; get its certificate:
+The gateway stays up. Everything this user runs is %[1]s now, and through the agent or with its certificate:
 
   export SPIFFE_ENDPOINT_SOCKET=unix://%[2]s SEALGATE_ENDPOINT=%[3]s
+  sealgate-agent run -- rclone ls sealgate:datasets     # any S3 client, unchanged
   sealgate certs fetch --out %[4]s
 
   curl --cert %[4]s/svid.pem --key %[4]s/key.pem --cacert %[4]s/bundle.pem %[3]s/%[5]s -o train.csv

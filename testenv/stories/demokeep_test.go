@@ -22,8 +22,10 @@ import (
 // and rclone.
 func TestDemoKeep(t *testing.T) {
 	t.Parallel()
+	gate.AgentBinary(t) // lies beside the program from here on
 	dir := filepath.Join(t.TempDir(), "kept")
 	cmd := exec.Command(gate.Binary(t), "demo", "--keep", "--dir", dir) //nolint:noctx // interrupted below
+	cmd.Env = append(os.Environ(), "PATH="+filepath.Dir(servers.Python(t))+":"+os.Getenv("PATH"))
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -43,7 +45,7 @@ func TestDemoKeep(t *testing.T) {
 		t.Fatal(err)
 	}
 	text := <-said
-	if !strings.Contains(text, "9 steps, all as expected") {
+	if !strings.Contains(text, "10 steps, all as expected") || !strings.Contains(text, "sealgate-agent run -- python3 train.py: an unmodified boto3 ") {
 		t.Fatalf("the demo: %s", text)
 	}
 	connect(t, text)
@@ -80,7 +82,7 @@ func connect(t *testing.T, text string) {
 	t.Helper()
 	servers.Curl(t)
 	servers.Rclone(t)
-	_, after, ok := strings.Cut(text, "get its certificate:\n")
+	_, after, ok := strings.Cut(text, "or with its certificate:\n")
 	after, _, ok2 := strings.Cut(after, "Ctrl-C ends it")
 	client := regexp.MustCompile(`(?s)boto3\.client\(.*?\)\)\n`).FindString(after)
 	if !ok || !ok2 || client == "" {
@@ -90,8 +92,10 @@ func connect(t *testing.T, text string) {
 	script := "set -eu\n" + strings.Replace(after, client, "", 1) + "\nwc -c < train.csv\n"
 	python := "import boto3, botocore.config\ns3 = " + strings.TrimSpace(client) +
 		"\nprint(s3.head_object(Bucket='datasets', Key='fraud/train.csv')['ContentLength'])\n"
-	if err := os.Symlink(gate.Binary(t), filepath.Join(dir, "sealgate")); err != nil {
-		t.Fatal(err)
+	for _, program := range []string{gate.Binary(t), gate.AgentBinary(t)} {
+		if err := os.Symlink(program, filepath.Join(dir, filepath.Base(program))); err != nil {
+			t.Fatal(err)
+		}
 	}
 	got := output(t, dir, "bash", "-c", script)
 	got += output(t, dir, servers.Python(t), "-c", python)
