@@ -163,7 +163,8 @@ func TestRunOutlivesAnOutage(t *testing.T) {
 type wire struct {
 	mu    sync.Mutex // guards conns
 	conns []net.Conn
-	// mute: what the server says is swallowed. cut: and the connection ends.
+	// What the server says next is swallowed, and all it says on that connection
+	// after it (mute), or the connection ends (cut). Other connections work.
 	mute, cut atomic.Bool
 }
 
@@ -201,14 +202,15 @@ func (w *wire) accept(l net.Listener, to string) {
 
 // answer passes on what the server says while it may.
 func (w *wire) answer(client, server net.Conn) {
-	buf := make([]byte, 64<<10)
+	buf, muted := make([]byte, 64<<10), false
 	for {
 		n, err := server.Read(buf)
 		switch {
-		case err != nil || w.cut.Load():
+		case err != nil || w.cut.CompareAndSwap(true, false):
 			_ = client.Close()
 			return
-		case w.mute.Load():
+		case muted || w.mute.CompareAndSwap(true, false):
+			muted = true
 		default:
 			_, _ = client.Write(buf[:n])
 		}
@@ -237,8 +239,7 @@ func TestTheAnswerToACommitIsLost(t *testing.T) {
 			d, w := direct.through(t)
 			tried := 0
 			d.Persist = func(point string) {
-				if point == pointReceipt {
-					tried++
+				if tried++; point == pointReceipt && tried == 1 {
 					spoil(w).Store(true)
 				}
 			}
@@ -246,6 +247,7 @@ func TestTheAnswerToACommitIsLost(t *testing.T) {
 			db.within = 2 * time.Second
 			u := opened(t, db, upload(1, "a"))
 			must(t, db.IssuePart(ctx, u.ID, 1))
+			tried = 0
 			wantErr(t, db.AddReceipt(ctx, receipt(u, 1, "e")), ErrUnavailable)
 			if tried != 1 {
 				t.Errorf("it was tried %d times: it may be stored twice", tried)
@@ -260,9 +262,6 @@ func TestTheAnswerToACommitIsLost(t *testing.T) {
 					t.Fatal("the server did not commit: this test shows nothing")
 				}
 			}
-			d.Persist = nil
-			db.cfg.Persist = func(string) {}
-			spoil(w).Store(false)
 			must(t, db.AddReceipt(ctx, receipt(u, 1, "e")))
 		})
 	}

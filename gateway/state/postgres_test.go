@@ -137,6 +137,9 @@ func TestTheEnvironmentDoesNotCount(t *testing.T) {
 	if app != "sealgate" {
 		t.Errorf("application_name is %s", app)
 	}
+	right, err := d.Postgres.Password()
+	must(t, err)
+	t.Setenv("PGPASSWORD", right)
 	for _, none := range []func() (string, error){nil, func() (string, error) { return "", nil }} {
 		c := d.Config
 		c.Postgres = &Postgres{URL: d.Postgres.URL, Password: none}

@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -242,6 +243,15 @@ func reap(t *testing.T, db *DB) {
 func TestReplicasStartTogether(t *testing.T) {
 	t.Parallel()
 	d := onPostgres(servers.PostgreSQL(t))
+	var migrations atomic.Int64
+	d.Persist = func(point string) {
+		if point == pointMigrate {
+			migrations.Add(1)
+			for wait := time.Now().Add(3 * time.Second); migrations.Load() < 2 && time.Now().Before(wait); {
+				time.Sleep(10 * time.Millisecond) // time for the others to get here, if they can
+			}
+		}
+	}
 	var wg sync.WaitGroup
 	dbs := make([]*DB, 5)
 	for i := range dbs {
@@ -264,6 +274,9 @@ func TestReplicasStartTogether(t *testing.T) {
 		})
 	}
 	wg.Wait()
+	if n := migrations.Load(); n != 1 {
+		t.Errorf("%d replicas made the tables", n)
+	}
 	if t.Failed() {
 		return
 	}

@@ -406,5 +406,8 @@ func TestStrangeUploadIDs(t *testing.T) {
 			wantErr(t, err, ErrNotFound)
 			wantErr(t, db.IssuePart(ctx, id, 1), ErrNotFound)
 		}
+		mustExec(t, db, "UPDATE uploads SET id = 'of the same hash'")
+		_, err := db.Upload(ctx, u.ID)
+		wantErr(t, err, ErrNotFound)
 	})
 }
