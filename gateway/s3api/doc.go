@@ -12,9 +12,14 @@
 // [Unsupported] with its AWS name; a served operation with a parameter or a
 // header that would change its meaning is refused as well, never half done.
 //
-// [PutObject.Body] decodes the payload: five payload modes, length, Content-MD5
-// and checksums in headers and trailers. What is wrong with a payload is an
-// error of Read, so that nothing is stored.
+// [PutObject.Body] and [UploadPart.Body] decode a payload: five payload modes,
+// length, Content-MD5 and checksums in headers and trailers. What is wrong with
+// a payload is an error of Read, so that nothing is stored. An XML body is small:
+// [CompleteMultipartUpload.Parts], [DeleteObjects.Keys], [PutObjectTagging.Tags]
+// and [CreateBucket.Check] read it whole, verify it, and then decode it strictly.
+//
+// A [CopySource] and the keys of a batch are read by the same rules as a path:
+// what is authorized is what the store is asked for.
 //
 // # Signatures
 //
@@ -27,7 +32,8 @@
 //
 // [WriteError] is the only renderer of errors; [Codes] is the closed table of
 // codes. Writers of results take plain values and hold the AWS order of
-// elements.
+// elements. [StartLate] begins the answer to what takes long; its end tells
+// what came of it.
 //
 // Nothing here decides who may do what, and nothing here does I/O beyond the
 // request and its answer. All functions are safe for concurrent use; a [Body]
