@@ -43,6 +43,11 @@ func (s *signals) stop() {
 	signal.Stop(s.child)
 }
 
+// ends: the signal asks for the end of the command, not for anything else.
+func ends(sig os.Signal) bool {
+	return sig == unix.SIGINT || sig == unix.SIGTERM || sig == unix.SIGQUIT
+}
+
 // passes: what a person types at a terminal reaches the command by itself, as
 // part of the foreground; passed on it would come twice.
 func (s *signals) passes(sig os.Signal) bool {

@@ -181,7 +181,7 @@ func (r *runner) wait(ctx context.Context, cmd *exec.Cmd) (code int, again bool,
 	reap := reaper(cmd.Process.Pid)
 	for {
 		updated := r.id.Updated()
-		if _, err := r.id.Current(); r.options.restart && !again && errors.Is(err, errChanged) {
+		if _, err := r.id.Current(); r.options.restart && kill == nil && errors.Is(err, errChanged) {
 			again = true
 			_ = cmd.Process.Signal(unix.SIGTERM) // gone already is as good
 			kill = time.After(killAfter)
@@ -190,6 +190,7 @@ func (r *runner) wait(ctx context.Context, cmd *exec.Cmd) (code int, again bool,
 		case err := <-ended:
 			return exitCode(cmd, err), again, waitFailed(err)
 		case sig := <-r.signals.all:
+			again = again && !ends(sig) // who asks for the end does not get a new start
 			if r.signals.passes(sig) {
 				_ = cmd.Process.Signal(sig) // gone already is as good
 			}
