@@ -87,13 +87,14 @@ func problemIfAway(err error) error {
 	return err
 }
 
-// epochEvery is how often a replica looks for keyrings that another one made.
+// epochEvery is how often a replica looks for keyrings and buckets that another
+// one made.
 const epochEvery = time.Second
 
-// watchKeyrings opens the keyrings again when another replica has changed them:
-// what it seals with a new keyring must open here too. While that fails, the
-// ones in use stay, and it is tried again.
-func (s *system) watchKeyrings(ctx context.Context) error {
+// watchReplicas opens keyrings and buckets again when another replica has changed
+// them: what it seals with a new keyring must open here too. While that fails,
+// the ones in use stay, and it is tried again.
+func (s *system) watchReplicas(ctx context.Context) error {
 	tick := time.NewTicker(epochEvery)
 	defer tick.Stop()
 	said := ""
@@ -104,17 +105,18 @@ func (s *system) watchKeyrings(ctx context.Context) error {
 		case <-tick.C:
 		}
 		text := ""
-		if err := s.refreshKeyrings(ctx); err != nil && ctx.Err() == nil {
+		if err := s.follow(ctx); err != nil && ctx.Err() == nil {
 			text = err.Error()
 		}
 		if text != "" && text != said {
-			s.log.Error("keyrings not read again", "error", text)
+			s.log.Error("changes of other replicas not taken over", "error", text)
 		}
 		said = text
 	}
 }
 
-func (s *system) refreshKeyrings(ctx context.Context) error {
+// follow takes over what other replicas have changed, if anything.
+func (s *system) follow(ctx context.Context) error {
 	now, err := s.db.Epoch(ctx)
 	if err != nil {
 		return err
@@ -124,12 +126,14 @@ func (s *system) refreshKeyrings(ctx context.Context) error {
 	if now == s.epoch {
 		return nil
 	}
-	keys, err := s.rings.Load(ctx)
+	made, err := s.madeBuckets(ctx)
 	if err != nil {
 		return err
 	}
+	if err := s.putInForce(ctx, s.policy, s.cfg, made); err != nil {
+		return err
+	}
 	s.epoch = now
-	s.gateway.Use(s.snapshot(keys))
-	s.log.Info("keyrings read again", "epoch", now)
+	s.log.Info("keyrings and buckets read again", "epoch", now)
 	return nil
 }

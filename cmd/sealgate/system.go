@@ -310,7 +310,7 @@ func (s *system) openGateway(ctx context.Context) error {
 	})
 	s.gateway.Use(s.snapshot(keys))
 	if s.cfg.State.Postgres.URL != "" {
-		s.run(func() error { return s.watchKeyrings(ctx) })
+		s.run(func() error { return s.watchReplicas(ctx) })
 	}
 	if err := s.gateway.Reconcile(ctx, s.audit); err != nil {
 		return err

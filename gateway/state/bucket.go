@@ -52,11 +52,14 @@ func (db *DB) MakeBucket(ctx context.Context, b MadeBucket) error {
 	})
 }
 
-// SetBucket moves a bucket from one state to another. It is ErrConflict if it
-// is not in state from.
+// SetBucket moves a bucket from one state to another and raises the epoch, so
+// that other replicas notice. It is ErrConflict if it is not in state from.
 func (db *DB) SetBucket(ctx context.Context, name, from, to string) error {
 	return db.change(ctx, "noting bucket "+name+" as "+to, pointBucketState, func(ctx context.Context, tx *sql.Tx) error {
-		return changed(tx.ExecContext(ctx, "UPDATE buckets SET state = $3 WHERE name = $1 AND state = $2", name, from, to))
+		if err := changed(tx.ExecContext(ctx, "UPDATE buckets SET state = $3 WHERE name = $1 AND state = $2", name, from, to)); err != nil {
+			return err
+		}
+		return bumpEpoch(ctx, tx)
 	})
 }
 

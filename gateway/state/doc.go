@@ -51,7 +51,7 @@
 // means:
 //
 //   - Changes run serializable: they act as if one came after the other. So the
-//     epoch counts every change of keyring versions, generations never go back,
+//     epoch counts every change of keyring versions and buckets, generations never go back,
 //     one deployment id wins. Changes of uploads lock the upload's row instead,
 //     by an UPDATE as their first statement, and wait for each other: a receipt is
 //     stored before the list is frozen or refused after it, never in between.

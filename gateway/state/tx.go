@@ -123,12 +123,13 @@ func changed(res sql.Result, err error) error {
 	return err
 }
 
-// bumpEpoch makes readers notice a change of keyring_versions.
+// bumpEpoch makes readers notice a change of keyring_versions or buckets.
 func bumpEpoch(ctx context.Context, tx *sql.Tx) error {
 	return changed(tx.ExecContext(ctx, "UPDATE epoch SET value = value + 1"))
 }
 
-// Epoch returns a number that grows with every change of keyring versions.
+// Epoch returns a number that grows with every change of keyring versions and
+// of the buckets that are in use.
 func (db *DB) Epoch(ctx context.Context) (uint64, error) {
 	var n uint64
 	err := db.view(ctx, "reading the epoch", func(ctx context.Context, q querier) error {

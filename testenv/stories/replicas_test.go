@@ -4,6 +4,7 @@ package stories
 
 import (
 	"bytes"
+	"crypto/rand"
 	"encoding/xml"
 	"errors"
 	"fmt"
@@ -28,13 +29,26 @@ type pair struct {
 	clients  [2]*http.Client
 }
 
+const replicaPolicy = `version: 1
+trust_domain: test.sealgate
+identities:
+  writer: spiffe://test.sealgate/writer
+roles:
+  writer:
+    who: [writer]
+    can:
+      - {do: [read, list, write, delete], paths: ["**"]}
+      - {do: [bucket-create, bucket-delete], paths: ["gateway/buckets/*"]}
+`
+
 // twoReplicas starts both at the same moment, with nothing there.
 func twoReplicas(t *testing.T) *pair {
 	t.Helper()
 	p := &pair{t: t, postgres: servers.NewPostgreSQL(t)}
 	s := servers.Versitygw(t)
 	o, _ := backendOptions(t, s, s.Endpoint, "")
-	o.CA = certstest.NewCA(t, gate.TrustDomain)
+	o.CA, o.Policy = certstest.NewCA(t, gate.TrustDomain), replicaPolicy
+	o.Config["buckets_on_demand"] = "{enabled: true}"
 	keys := t.TempDir()
 	o.Config["keks"] = fmt.Sprintf("{shared: {kind: local, keystore: %s, key_file: %s}}", filepath.Join(keys, "keystore"), filepath.Join(keys, "keyfile"))
 	o.Config["state"] = fmt.Sprintf("{postgres: {url: %q, password: {file: %s}}}", p.postgres.URL, p.postgres.PasswordFile)
@@ -103,6 +117,7 @@ func TestTwoReplicas(t *testing.T) {
 	p.share()
 	p.upload("models/big")
 	p.rotate()
+	p.newBucket()
 	p.newKeyring()
 	p.outage()
 	p.logs()
@@ -207,6 +222,29 @@ func (p *pair) rotate() {
 		}
 	}
 	p.wantObject("models/before", []byte("before"))
+}
+
+// newBucket makes a bucket through one replica and removes it through the other.
+func (p *pair) newBucket() {
+	t := p.t
+	t.Helper()
+	name := "made-" + strings.ToLower(rand.Text())
+	p.must(http.StatusOK, 0, http.MethodPut, name, nil)
+	p.must(http.StatusOK, 0, http.MethodPut, name+"/a", []byte("in a new bucket"))
+	eventually(t, "the other replica has the bucket", func() error {
+		if a := p.do(1, http.MethodGet, name+"/a", nil, nil); a.Status != http.StatusOK {
+			return fmt.Errorf("%d %s", a.Status, a.Body)
+		}
+		return nil
+	})
+	p.must(http.StatusNoContent, 1, http.MethodDelete, name+"/a", nil)
+	p.must(http.StatusNoContent, 1, http.MethodDelete, name, nil)
+	eventually(t, "the bucket is gone for the first one too", func() error {
+		if a := p.do(0, http.MethodGet, name+"?list-type=2", nil, nil); a.Status != http.StatusNotFound {
+			return fmt.Errorf("%d %s", a.Status, a.Body)
+		}
+		return nil
+	})
 }
 
 // newKeyring gives one replica a keyring more: what it seals with it the other one
