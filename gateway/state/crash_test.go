@@ -198,7 +198,7 @@ func TestKilledAtEveryStep(t *testing.T) {
 			}
 			want = append(want, got)
 		}
-		if got := whole.facts(t); got != "true 1 1 0 3 version "+replacement(1).Path+StateDecryptOnly+replacement(1).Digest+
+		if got := whole.facts(t); got != "true 1 1 0 4 version "+replacement(1).Path+StateDecryptOnly+replacement(1).Digest+
 			" leftover lostsuperseded bucket newready upload 2aborting0 false 0 0 upload 3aborting0 false 0 0" {
 			t.Errorf("at the end: %s", got)
 		}
