@@ -70,7 +70,7 @@ func onKey(v policy.Verb) func(*policy.Principal, *exchange) policy.Decision {
 
 // writing gives the right that a write needs: one that cannot replace anything
 // needs less.
-func writing(ifNoneMatch bool) policy.Verb {
+func writing(ifNoneMatch bool) policy.Verb { //nolint:revive // it is what the request says, not how to do it
 	if ifNoneMatch {
 		return policy.VerbCreate
 	}

@@ -121,7 +121,7 @@ func exitWith(code int) error {
 	if code == 0 {
 		return nil
 	}
-	return cli.Reported{Code: code}
+	return cli.ReportedError{Code: code}
 }
 
 // runner runs one command, perhaps several times.

@@ -122,8 +122,7 @@ func (g *agent) serve(ctx context.Context, stdout io.Writer) error {
 // welcome says what is open once it is known who this is, and what is wrong
 // with the doors as far as that can be seen now.
 func (g *agent) welcome(ctx context.Context, stdout io.Writer) error {
-	_, err := g.id.await(ctx, patience)
-	if err == nil {
+	if _, err := g.id.await(ctx, patience); err == nil {
 		g.tryCredentials(ctx)
 	}
 	if ctx.Err() != nil {

@@ -59,7 +59,7 @@ func (a *app) loadFile(s *settings) error {
 	agent, faults := config.LoadAgent(a.flags.config, src)
 	cli.PrintFaults(a.stderr, cli.FaultsOf(faults), "; nothing was started")
 	if agent == nil {
-		return cli.Reported{Code: cli.Usage}
+		return cli.ReportedError{Code: cli.Usage}
 	}
 	s.Agent, s.fromFile = agent, true
 	return nil

@@ -115,7 +115,9 @@ func (g *agent) serveStatus(ctx context.Context) error {
 		return err
 	case <-ctx.Done():
 		_ = s.Close() // its answers are short
-		<-ended
+		if err := <-ended; !errors.Is(err, http.ErrServerClosed) {
+			return err
+		}
 		return nil
 	}
 }

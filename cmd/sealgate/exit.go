@@ -18,7 +18,7 @@ const (
 
 type (
 	exitError = cli.Error
-	reported  = cli.Reported
+	reported  = cli.ReportedError
 )
 
 // fail gives err an exit code and a hint.

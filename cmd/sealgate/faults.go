@@ -19,9 +19,6 @@ func (a *app) printFaults(faults []fault) error {
 	return nil
 }
 
-// printCount ends a list of faults, with what came of them.
-func (a *app) printCount(errs, warnings int) { cli.PrintCount(a.stderr, errs, warnings, a.consequence) }
-
 func counted(n int, what string) string { return cli.Counted(n, what) }
 
 // unusable reports a file that has errors.

@@ -262,8 +262,12 @@ func TestAgentOtherUser(t *testing.T) {
 	}
 	state := filepath.Join(v.Dir, "sealgate-agent")
 	for _, command := range [][]string{
-		{"cat", state + "/credentials"}, {"cat", state + "/config"}, {"ls", state}, {"curl", "-sS", "--unix-socket", state + "/status.sock", "http://agent/"},
-		{program, "status"}, {program, "env"},
+		{"cat", state + "/credentials"},
+		{"cat", state + "/config"},
+		{"ls", state},
+		{"curl", "-sS", "--unix-socket", state + "/status.sock", "http://agent/"},
+		{program, "status"},
+		{program, "env"},
 	} {
 		cmd := exec.Command("setpriv", append([]string{"--reuid", "65534", "--regid", "65534", "--clear-groups", "--"}, command...)...) //nolint:noctx // ends by itself
 		cmd.Env = append(os.Environ(), "XDG_RUNTIME_DIR="+v.Dir)

@@ -32,7 +32,8 @@ func TestDemo(t *testing.T) {
 	}{
 		"made up": {gate.Binary(t), []string{"demo"}, "no python3 with boto3 here: a plain S3 client in Go instead"},
 		"artifact": {
-			alone, []string{"demo", "--artifact", own, "--dir", filepath.Join(t.TempDir(), "kept")},
+			alone,
+			[]string{"demo", "--artifact", own, "--dir", filepath.Join(t.TempDir(), "kept")},
 			"sealgate-agent does not lie beside this program, so it is not shown; `make build` makes both",
 		},
 	} {

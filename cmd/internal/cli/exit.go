@@ -55,11 +55,11 @@ func Misuse(hint, format string, args ...any) error {
 	return Fail(Usage, fmt.Errorf(format, args...), hint)
 }
 
-// Reported is an error whose text was printed where it belongs, such as the
+// ReportedError is an error whose text was printed where it belongs, such as the
 // faults of a file; only the code is left to give.
-type Reported struct{ Code int }
+type ReportedError struct{ Code int }
 
-func (Reported) Error() string { return "see above" }
+func (ReportedError) Error() string { return "see above" }
 
 var codeWords = map[int]string{
 	Failed: "internal", Usage: "invalid", Denied: "denied", Integrity: "integrity", Unavailable: "unavailable", Found: "found",
@@ -72,7 +72,7 @@ func Report(ctx context.Context, stderr io.Writer, program string, asJSON bool, 
 	if err == nil {
 		return 0
 	}
-	if r, ok := errors.AsType[Reported](err); ok {
+	if r, ok := errors.AsType[ReportedError](err); ok {
 		return r.Code
 	}
 	code, hint, id := Failed, "", ""

@@ -73,7 +73,7 @@ func run(ctx context.Context, c Config, stdout io.Writer, asJSON bool) error {
 		err = r.Text(stdout)
 	}
 	if err == nil && len(r.Findings) > 0 {
-		return cli.Reported{Code: cli.Found}
+		return cli.ReportedError{Code: cli.Found}
 	}
 	return err
 }

@@ -83,7 +83,7 @@ func (x *exchange) roundTrip() (*http.Response, error) {
 		}
 		reused := false
 		ctx := httptrace.WithClientTrace(x.r.Context(), &httptrace.ClientTrace{GotConn: func(i httptrace.GotConnInfo) { reused = i.Reused }})
-		resp, err := t.RoundTrip(x.outgoing(ctx)) //nolint:bodyclose // closed here, or by forward
+		resp, err := t.RoundTrip(x.outgoing(ctx))
 		untouched := x.r.ContentLength == 0 || !x.body.started.Load()
 		switch {
 		case !again || !untouched:
@@ -132,7 +132,7 @@ func (x *exchange) copy(src io.Reader) error {
 		n, err := src.Read(*buf)
 		if n > 0 {
 			if _, werr := x.w.Write((*buf)[:n]); werr != nil {
-				return nil //nolint:nilerr // nobody is there to be told
+				return nil // nobody is there to be told
 			}
 			if x.control.Flush() != nil {
 				return nil
@@ -142,7 +142,7 @@ func (x *exchange) copy(src io.Reader) error {
 		case errors.Is(err, io.EOF):
 			return nil
 		case err != nil && x.r.Context().Err() != nil:
-			return nil //nolint:nilerr // the client went away, and took the gateway's side along
+			return nil // the client went away, and took the gateway's side along
 		case err != nil:
 			return err
 		}

@@ -202,7 +202,7 @@ func TestExpiredAtTheGateway(t *testing.T) {
 		rw.Header().Set("X-Sealgate-Reason", "svid_expired")
 		rw.WriteHeader(http.StatusForbidden)
 	}})
-	if resp, _ := w.do(t, w.signed(t, "GET", "/b/k", nil, 0, nil)); resp.StatusCode != 403 || w.gateway.seen.Load() != 2 || w.reason(t) != "svid_expired" {
+	if resp, _ := w.do(t, w.signed(t, "GET", "/b/k", nil, 0, nil)); resp.StatusCode != http.StatusForbidden || w.gateway.seen.Load() != 2 || w.reason(t) != "svid_expired" {
 		t.Errorf("a gateway that always says so: %d after %d requests", resp.StatusCode, w.gateway.seen.Load())
 	}
 }
@@ -256,7 +256,7 @@ func TestGatewayComesBack(t *testing.T) {
 	}
 	w.gateway.conns.Range(func(c, _ any) bool { c.(net.Conn).Close(); return true }) // as a restart does
 	w.gateway.answer(func(rw http.ResponseWriter, r *http.Request) { _, _ = io.Copy(rw, r.Body) })
-	if resp, body := w.do(t, w.signed(t, "GET", "/b/k", nil, 0, nil)); resp.StatusCode != 200 {
+	if resp, body := w.do(t, w.signed(t, "GET", "/b/k", nil, 0, nil)); resp.StatusCode != http.StatusOK {
 		t.Errorf("%d %s", resp.StatusCode, body)
 	}
 }

@@ -86,7 +86,9 @@ func (d *Door) Serve(ctx context.Context, l net.Listener) error {
 		return err
 	case <-ctx.Done():
 		_ = s.Close() // answers are small; whoever waits asks again
-		<-ended
+		if err := <-ended; !errors.Is(err, http.ErrServerClosed) {
+			return err
+		}
 		return nil
 	}
 }

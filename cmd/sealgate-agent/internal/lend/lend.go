@@ -136,8 +136,10 @@ func (l *Lender) Session(ctx context.Context, n Narrowing) (Session, error) {
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	// One connection a call: calls are rare, and the next is to show the next SVID.
-	t := &http.Transport{TLSClientConfig: certs.ClientTLS(l.source, id), DisableKeepAlives: true, DisableCompression: true,
-		DialContext: (&net.Dialer{Timeout: 5 * time.Second}).DialContext}
+	t := &http.Transport{
+		TLSClientConfig: certs.ClientTLS(l.source, id), DisableKeepAlives: true, DisableCompression: true,
+		DialContext: (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
+	}
 	resp, err := t.RoundTrip(req) // follows no redirect, reads no proxy variable
 	if err != nil {
 		return Session{}, err

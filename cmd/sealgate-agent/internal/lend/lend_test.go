@@ -93,8 +93,10 @@ func TestSessionRefused(t *testing.T) {
 		"no token service":   {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", http.StatusNotFound) }, "the gateway answered 404 Not Found text/plain ()"},
 		"not its answer":     {func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<a>SECRET") }, "it is not that of a token service"},
 		"half of the answer": {func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<a><b>SECRET</b></a>") }, "a part of the session is missing"},
-		"a redirect": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/x", http.StatusTemporaryRedirect) },
-			"the gateway answered 307 Temporary Redirect"},
+		"a redirect": {
+			func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/x", http.StatusTemporaryRedirect) },
+			"the gateway answered 307 Temporary Redirect",
+		},
 	} {
 		_, err := lend.New(source, gateway(t, ca, tt.answer), certs.ID{}).Session(t.Context(), lend.Narrowing{})
 		if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "SECRET") {
@@ -242,7 +244,7 @@ func TestDoorAsksAgain(t *testing.T) {
 
 func TestDoorOnlyLoopback(t *testing.T) {
 	t.Parallel()
-	l, err := net.Listen("tcp", "0.0.0.0:0") //nolint:noctx,gosec // closed at once
+	l, err := net.Listen("tcp", "0.0.0.0:0") // closed at once
 	if err != nil {
 		t.Fatal(err)
 	}
