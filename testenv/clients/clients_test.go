@@ -17,12 +17,6 @@ import (
 	"github.com/sealgate/sealgate/testenv/servers"
 )
 
-func TestMain(m *testing.M) {
-	code := m.Run()
-	gate.Cleanup()
-	os.Exit(code)
-}
-
 // sizes are where segments, buffers and chunk sizes of clients end, up to
 // 200 MiB.
 var sizes = []int{0, 1, 65535, 65536, 65537, 1 << 20, 8<<20 + 3, 200 << 20}
