@@ -5,19 +5,30 @@ package judges
 import (
 	"bytes"
 	"encoding/json"
+	"encoding/xml"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/sealgate/sealgate/testenv/gate"
 	"github.com/sealgate/sealgate/testenv/servers"
 )
 
 var only = flag.String("only", "", "prefixes of the versitygw tests to run, with commas between; exceptions are then not looked at")
+
+var keep = flag.String("keep", "", "folder in which the verdicts are left; those against the bare server are taken from there when they are there")
 
 func TestMain(m *testing.M) {
 	code := m.Run()
@@ -35,23 +46,65 @@ roles:
     who: [judge]
     can:
       - {do: [read, list, write, delete, tag], paths: ["**"]}
-      - {do: [bucket-create, bucket-delete], paths: ["gateway/buckets/*"]}
+      - {do: [bucket-create, bucket-delete], paths: ["gateway/buckets/**"]}
 `
+
+// signatures are the tests of the versitygw suite that are about signatures. Where a
+// client certificate says who asks a signature decides nothing, so they come by the
+// listener for session keys; all the others come by the agent.
+var signatures = []string{"Authentication_", "PresignedAuth_", "SignedStreamingPayload"}
 
 // BenchmarkVersity runs the suite of versitygw against versitygw, and against the
 // gateway in front of another one.
 func BenchmarkVersity(b *testing.B) {
 	judge := servers.VersityJudge(b)
-	bare := servers.NewVersitygw(b)
-	out := filepath.Join(b.TempDir(), "bare")
-	cmd := exec.CommandContext(b.Context(), judge, "-endpoint", bare.Endpoint, "-out", out, "-only", *only)
-	cmd.Env = append(servers.Env(b), "AWS_ACCESS_KEY_ID="+bare.AccessKey, "AWS_SECRET_ACCESS_KEY="+bare.SecretKey)
-	run(b, cmd)
-	want := verdicts(b, Versity, out)
+	dir := *keep
+	if dir == "" {
+		dir = b.TempDir()
+	}
+	bare := filepath.Join(dir, "bare")
+	if _, err := os.Stat(bare); err != nil {
+		s := servers.NewVersitygw(b)
+		run(b, versity(b, judge, s.Endpoint, s.AccessKey, s.SecretKey, bare, *only, ""))
+	}
+	g := gateway(b, servers.NewVersitygw(b))
+	byAgent, bySession := filepath.Join(dir, "agent"), filepath.Join(dir, "session")
+	run(b, agent(b, g, fmt.Sprintf(`exec %s -endpoint "$AWS_ENDPOINT_URL" -out %s -only %q -but %s`, judge, byAgent, *only, strings.Join(signatures, ","))))
+	endpoint, keys := shim(b, g)
+	run(b, versity(b, judge, endpoint, keys.AccessKeyID, keys.SecretAccessKey, bySession, strings.Join(signatures, ","), ""))
 
-	through := filepath.Join(b.TempDir(), "through")
-	run(b, agent(b, servers.NewVersitygw(b), fmt.Sprintf(`exec %s -endpoint "$AWS_ENDPOINT_URL" -out %s -only %q`, judge, through, *only)))
-	report(b, "versity", want, verdicts(b, Versity, through))
+	want, through := verdicts(b, Versity, bare), verdicts(b, Versity, byAgent)
+	maps.Copy(through, verdicts(b, Versity, bySession))
+	report(b, "versity", want, through)
+}
+
+// versity is the suite, with keys that sign.
+func versity(b *testing.B, judge, endpoint, access, secret, out, only, but string) *exec.Cmd {
+	b.Helper()
+	cmd := exec.CommandContext(b.Context(), judge, "-endpoint", endpoint, "-out", out, "-only", only, "-but", but)
+	cmd.Env = append(servers.Env(b), "AWS_ACCESS_KEY_ID="+access, "AWS_SECRET_ACCESS_KEY="+secret)
+	return cmd
+}
+
+// shim is the endpoint of a shim in front of g's listener for session keys, and keys
+// to sign with.
+func shim(b *testing.B, g *gate.Gate) (string, aws.Credentials) {
+	b.Helper()
+	form := "Action=AssumeRoleWithCertificate&Version=2011-06-15&DurationSeconds=3600"
+	a := g.Do(b, g.Client(b, "/judge"), http.MethodPost, "/", strings.NewReader(form), int64(len(form)),
+		http.Header{"Content-Type": {"application/x-www-form-urlencoded"}})
+	var got struct {
+		Keys struct{ AccessKeyId, SecretAccessKey, SessionToken string } `xml:"AssumeRoleWithCertificateResult>Credentials"` //nolint:revive // names of the answer
+	}
+	to, err := url.Parse(g.Sessions)
+	if err = errors.Join(err, xml.Unmarshal(a.Body, &got)); err != nil || got.Keys.SessionToken == "" {
+		b.Fatalf("session keys: %d, %v", a.Status, err)
+	}
+	keys := aws.Credentials{AccessKeyID: got.Keys.AccessKeyId, SecretAccessKey: got.Keys.SecretAccessKey, SessionToken: got.Keys.SessionToken}
+	via := &http.Transport{TLSClientConfig: g.TLS(b, nil), DisableCompression: true}
+	s := httptest.NewServer((&Shim{To: to, Via: via, Creds: keys}).Handler())
+	b.Cleanup(func() { s.Close(); via.CloseIdleConnections() })
+	return s.URL, keys
 }
 
 // BenchmarkMinIO runs the functional tests of minio-go against MinIO, and against the
@@ -68,14 +121,14 @@ func BenchmarkMinIO(b *testing.B) {
 	want := verdicts(b, MinIO, bare)
 
 	through := filepath.Join(b.TempDir(), "through")
-	cmd = agent(b, s, fmt.Sprintf(script, judge, through))
+	cmd = agent(b, gateway(b, s), fmt.Sprintf(script, judge, through))
 	cmd.Env = append(cmd.Env, settings...)
 	run(b, cmd)
 	report(b, "minio", want, verdicts(b, MinIO, through))
 }
 
-// agent is a script run by an agent of a gateway in front of s.
-func agent(b *testing.B, s *servers.Server, script string) *exec.Cmd {
+// gateway is one in front of s.
+func gateway(b *testing.B, s *servers.Server) *gate.Gate {
 	b.Helper()
 	credential := filepath.Join(b.TempDir(), "credential")
 	text, err := json.Marshal(map[string]string{"access_key": s.AccessKey, "secret_key": s.SecretKey})
@@ -85,11 +138,18 @@ func agent(b *testing.B, s *servers.Server, script string) *exec.Cmd {
 	if err != nil {
 		b.Fatal(err)
 	}
-	g := gate.Start(b, gate.Options{Policy: policy, Config: map[string]string{
+	return gate.Start(b, gate.Options{Policy: policy, Config: map[string]string{
+		"listeners":         `{s3_mtls: {address: "127.0.0.1:0"}, s3_session_keys: {enabled: true, address: "127.0.0.1:0"}, metrics: {address: "127.0.0.1:0"}}`,
+		"sts":               "{max_presign: 1h}",
 		"backends":          fmt.Sprintf("{store: {kind: s3, endpoint: %q, region: %s, credential: {file: %s}}}", s.Endpoint, s.Region, credential),
 		"buckets":           fmt.Sprintf("{models: {backend: store, bucket: %s}}", s.NewBucket(b)),
 		"buckets_on_demand": "{enabled: true}",
 	}})
+}
+
+// agent is a script run by an agent of g.
+func agent(b *testing.B, g *gate.Gate, script string) *exec.Cmd {
+	b.Helper()
 	pem := g.PEM(b, "/judge")
 	cmd := exec.CommandContext(b.Context(), agentBinary(b), "run", "--endpoint", g.Endpoint,
 		"--cert", filepath.Join(pem, "svid.pem"), "--key", filepath.Join(pem, "key.pem"), "--bundle", filepath.Join(pem, "bundle.pem"),

@@ -29,12 +29,13 @@ type result struct {
 func main() {
 	endpoint := flag.String("endpoint", "", "URL of the server under test")
 	only := flag.String("only", "", "comma-separated prefixes of the tests to run; absent is all that concern S3 itself")
+	but := flag.String("but", "", "comma-separated prefixes of tests that are not run all the same")
 	list := flag.Bool("list", false, "print the names and end")
 	file := flag.String("out", "/dev/stdout", "file of the results")
 	limit := flag.Duration("limit", time.Minute, "after which one test counts as failed")
 	flag.Parse()
 	tests := integration.GetIntTests()
-	names := chosen(tests, *only)
+	names := chosen(tests, *only, *but)
 	if *list {
 		fmt.Println(strings.Join(names, "\n"))
 		return
@@ -61,17 +62,21 @@ func main() {
 // server, websites, and forms.
 var others = []string{"IAM", "S3IAM", "S3WebIdentity", "WebsiteHosting_", "RouterIAM"}
 
-func chosen(tests integration.IntTests, only string) []string {
+func chosen(tests integration.IntTests, only, but string) []string {
 	var names []string
 	for name := range tests {
 		switch {
-		case only == "" && slices.ContainsFunc(others, func(p string) bool { return strings.HasPrefix(name, p) }):
-		case only == "" || slices.ContainsFunc(strings.Split(only, ","), func(p string) bool { return strings.HasPrefix(name, p) }):
+		case only == "" && begins(name, others), but != "" && begins(name, strings.Split(but, ",")):
+		case only == "" || begins(name, strings.Split(only, ",")):
 			names = append(names, name)
 		}
 	}
 	slices.Sort(names)
 	return names
+}
+
+func begins(name string, prefixes []string) bool {
+	return slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(name, p) })
 }
 
 // judge runs one test; what it does after its time is up is not looked at.
