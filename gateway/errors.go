@@ -72,6 +72,7 @@ var translations = []struct {
 	{envelope.ErrTooLarge, tooLarge},
 	{envelope.ErrAttrTooLarge, func(*exchange) *s3api.Error { return s3api.MetadataTooLarge(0) }},
 	{envelope.ErrAttrInvalid, said(s3api.InvalidRequest, "a metadata header holds what cannot be stored")},
+	{store.ErrKeyTooLong, func(*exchange) *s3api.Error { return s3api.NewError("KeyTooLongError", "") }},
 	{store.ErrKey, said(s3api.InvalidRequest, "the storage behind this bucket cannot hold this key")},
 	{store.ErrNoSpace, said(s3api.ServiceUnavailable, "the storage is full")},
 	{store.ErrUnavailable, said(s3api.ServiceUnavailable, "the storage does not answer; try again")},

@@ -50,6 +50,10 @@ func (r *request) readPayload() (payload, *Error) {
 	return p, nil
 }
 
+// badPayload is S3's sentence.
+const badPayload = "x-amz-content-sha256 must be UNSIGNED-PAYLOAD, STREAMING-UNSIGNED-PAYLOAD-TRAILER, STREAMING-AWS4-HMAC-SHA256-PAYLOAD, " +
+	"STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER, STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD, STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD-TRAILER or a valid sha256 value."
+
 func (r *request) payloadMode(p *payload) *Error {
 	const name = "x-amz-content-sha256"
 	value := r.header.get(name)
@@ -65,7 +69,7 @@ func (r *request) payloadMode(p *payload) *Error {
 	case strings.HasPrefix(value, "STREAMING-"):
 		return notUnderstood("the payload mode " + strconv.Quote(value))
 	default:
-		return InvalidArgument(name, value, "x-amz-content-sha256 must be UNSIGNED-PAYLOAD, a STREAMING- mode, or a SHA-256 in hex")
+		return InvalidArgument(name, value, badPayload)
 	}
 	if chunked && !mode.chunked {
 		return InvalidRequest("content-encoding aws-chunked needs a STREAMING- value of x-amz-content-sha256")

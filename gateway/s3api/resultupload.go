@@ -93,14 +93,9 @@ func WriteCompletedLate(w http.ResponseWriter, op *CompleteMultipartUpload, c Co
 	writeLate(w, newCompletedXML(op, c))
 }
 
-// Location gives the URL of the object that r names, as the client knows it.
-func Location(r *http.Request) string {
-	scheme := "http"
-	if r.TLS != nil {
-		scheme = "https"
-	}
-	return scheme + "://" + r.Host + ownPath(r)
-}
+// Location gives the URL of the object that r names, as the client knows it. No
+// listener speaks anything but TLS.
+func Location(r *http.Request) string { return "https://" + r.Host + ownPath(r) }
 
 // PartListed is one part of ListParts.
 type PartListed struct {

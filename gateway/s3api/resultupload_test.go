@@ -162,7 +162,7 @@ func TestResultHeaders(t *testing.T) {
 func TestLocation(t *testing.T) {
 	t.Parallel()
 	r := ask(t, "POST /models/a%20b?uploadId=secret")
-	if got := Location(r); got != "http://localhost/models/a%20b" {
+	if got := Location(r); got != "https://localhost/models/a%20b" {
 		t.Errorf("Location = %s", got)
 	}
 }

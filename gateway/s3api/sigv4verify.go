@@ -27,6 +27,11 @@ func (s *Signed) Verify(r *http.Request, secret []byte, now time.Time) (*Verifie
 	if s.payload == "" {
 		return nil, AuthError(r, "InvalidRequest", "Missing required header for this request: x-amz-content-sha256")
 	}
+	if _, known := payloadModes[s.payload]; !known && !strings.HasPrefix(s.payload, "STREAMING-") && !isSHA256Hex(strings.ToLower(s.payload)) {
+		e := AuthError(r, "InvalidArgument", badPayload)
+		e.Extra = InvalidArgument(contentSHA256, s.payload, "").Extra
+		return nil, e
+	}
 	return s.verify(r, secret, now, s.payload)
 }
 

@@ -109,6 +109,20 @@ func TestWhatMustBeSigned(t *testing.T) {
 
 // Headers that mean nothing to S3 need not be signed; net/http keeps some in
 // other places.
+// What is no payload mode is called so before the signature is looked at: an SDK
+// that signs another one than it sends would look for a wrong secret.
+func TestPayloadOfNoForm(t *testing.T) {
+	t.Parallel()
+	for _, value := range []string{"invalid_sha256", "UNSIGNED", strings.Repeat("g", 64)} {
+		_, err := verified(wire(t, replaced(examples["list"], "x-amz-content-sha256:", "x-amz-content-sha256: "+value)...), exampleTime)
+		if e := wantError(t, err, "InvalidArgument", 400); e.Extra[0].Value != "x-amz-content-sha256" {
+			t.Errorf("%s: %+v", value, e.Extra)
+		}
+	}
+	_, err := verified(wire(t, replaced(examples["list"], "x-amz-content-sha256:", "x-amz-content-sha256: UNSIGNED-PAYLOAD")...), exampleTime)
+	wantError(t, err, "SignatureDoesNotMatch", 403)
+}
+
 func TestWhatNeedNotBeSigned(t *testing.T) {
 	t.Parallel()
 	lines := append([]string{"GET /?max-keys=2&prefix=J"}, "User-Agent: curl", "Accept-Encoding: gzip", "Expect: 100-continue", "X-Forwarded-For: 1.2.3.4", "Cookie: a=b", "Cookie: c=d")

@@ -20,7 +20,7 @@ var kinds = []struct {
 	{syscall.ENOSPC, store.ErrNoSpace},
 	{syscall.EDQUOT, store.ErrNoSpace},
 	{syscall.EFBIG, store.ErrTooLarge},
-	{syscall.ENAMETOOLONG, store.ErrKey},
+	{syscall.ENAMETOOLONG, store.ErrKeyTooLong},
 }
 
 // sentinels are the errors that pass through classify as they are.

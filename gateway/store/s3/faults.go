@@ -31,7 +31,7 @@ var codes = map[string]error{
 	"InvalidBucketName":              store.ErrKey,
 	"InvalidRange":                   store.ErrRange,
 	"EntityTooLarge":                 store.ErrTooLarge,
-	"KeyTooLongError":                store.ErrKey,
+	"KeyTooLongError":                store.ErrKeyTooLong,
 	"InvalidURI":                     store.ErrKey,
 	"InvalidObjectName":              store.ErrKey, // and below: MinIO, versitygw
 	"XMinioInvalidObjectName":        store.ErrKey,

@@ -43,7 +43,7 @@ func (s *Store) HeadVersion(ctx context.Context, key, version string) (store.Obj
 	err := s.retry(ctx, "reading", key, func(ctx context.Context) error {
 		info, err := s.core.StatObject(ctx, s.c.Bucket, key, minio.StatObjectOptions{VersionID: version})
 		if err != nil {
-			return ofVersion(err, version)
+			return ofLongKey(ofVersion(err, version), key)
 		}
 		if obj, err = describe(key, info); err == nil {
 			err = sameVersion(&obj, version)
