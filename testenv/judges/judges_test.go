@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"encoding/xml"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -49,13 +48,16 @@ roles:
       - {do: [bucket-create, bucket-delete], paths: ["gateway/buckets/**"]}
 `
 
-// signatures are the tests of the versitygw suite that are about signatures. Where a
-// client certificate says who asks a signature decides nothing, so they come by the
-// listener for session keys; all the others come by the agent.
-var signatures = []string{"Authentication_", "PresignedAuth_", "SignedStreamingPayload"}
+// Tests of the versitygw suite that do not come by the agent: it takes signed requests
+// alone and answers for what is signed. Those about signatures come by the listener
+// for session keys, and those that sign nothing come with a certificate.
+var (
+	signatures = "Authentication_,PresignedAuth_,SignedStreamingPayload"
+	unsigned   = "Router"
+)
 
-// BenchmarkVersity runs the suite of versitygw against versitygw, and against the
-// gateway in front of another one.
+// BenchmarkVersity runs the suite of versitygw against versitygw, and against
+// gateways in front of others.
 func BenchmarkVersity(b *testing.B) {
 	judge := servers.VersityJudge(b)
 	dir := *keep
@@ -65,23 +67,31 @@ func BenchmarkVersity(b *testing.B) {
 	bare := filepath.Join(dir, "bare")
 	if _, err := os.Stat(bare); err != nil {
 		s := servers.NewVersitygw(b)
-		run(b, versity(b, judge, s.Endpoint, s.AccessKey, s.SecretKey, bare, *only, ""))
+		run(b, versity(b, judge, s.Endpoint, s.AccessKey, s.SecretKey, bare, *only))
 	}
-	g := gateway(b, servers.NewVersitygw(b))
-	byAgent, bySession := filepath.Join(dir, "agent"), filepath.Join(dir, "session")
-	run(b, agent(b, g, fmt.Sprintf(`exec %s -endpoint "$AWS_ENDPOINT_URL" -out %s -only %q -but %s`, judge, byAgent, *only, strings.Join(signatures, ","))))
-	endpoint, keys := shim(b, g)
-	run(b, versity(b, judge, endpoint, keys.AccessKeyID, keys.SecretAccessKey, bySession, strings.Join(signatures, ","), ""))
-
-	want, through := verdicts(b, Versity, bare), verdicts(b, Versity, byAgent)
-	maps.Copy(through, verdicts(b, Versity, bySession))
+	want, through := verdicts(b, Versity, bare), Verdicts{}
+	by := func(way string, ask func(g *gate.Gate, out string) *exec.Cmd) {
+		out := filepath.Join(dir, way)
+		run(b, ask(gateway(b, servers.NewVersitygw(b)), out))
+		maps.Copy(through, verdicts(b, Versity, out))
+	}
+	by("certificate", func(g *gate.Gate, out string) *exec.Cmd {
+		return versity(b, judge, plain(b, g), "nobody", "secret", out, unsigned)
+	})
+	by("session", func(g *gate.Gate, out string) *exec.Cmd {
+		endpoint, keys := shim(b, g)
+		return versity(b, judge, endpoint, keys.AccessKeyID, keys.SecretAccessKey, out, signatures)
+	})
+	by("agent", func(g *gate.Gate, out string) *exec.Cmd {
+		return agent(b, g, fmt.Sprintf(`exec %s -endpoint "$AWS_ENDPOINT_URL" -out %s -only %q -but %s`, judge, out, *only, signatures+","+unsigned))
+	})
 	report(b, "versity", want, through)
 }
 
 // versity is the suite, with keys that sign.
-func versity(b *testing.B, judge, endpoint, access, secret, out, only, but string) *exec.Cmd {
+func versity(b *testing.B, judge, endpoint, access, secret, out, only string) *exec.Cmd {
 	b.Helper()
-	cmd := exec.CommandContext(b.Context(), judge, "-endpoint", endpoint, "-out", out, "-only", only, "-but", but)
+	cmd := exec.CommandContext(b.Context(), judge, "-endpoint", endpoint, "-out", out, "-only", only)
 	cmd.Env = append(servers.Env(b), "AWS_ACCESS_KEY_ID="+access, "AWS_SECRET_ACCESS_KEY="+secret)
 	return cmd
 }
@@ -96,15 +106,28 @@ func shim(b *testing.B, g *gate.Gate) (string, aws.Credentials) {
 	var got struct {
 		Keys struct{ AccessKeyId, SecretAccessKey, SessionToken string } `xml:"AssumeRoleWithCertificateResult>Credentials"` //nolint:revive // names of the answer
 	}
-	to, err := url.Parse(g.Sessions)
-	if err = errors.Join(err, xml.Unmarshal(a.Body, &got)); err != nil || got.Keys.SessionToken == "" {
+	if err := xml.Unmarshal(a.Body, &got); err != nil || got.Keys.SessionToken == "" {
 		b.Fatalf("session keys: %d, %v", a.Status, err)
 	}
 	keys := aws.Credentials{AccessKeyID: got.Keys.AccessKeyId, SecretAccessKey: got.Keys.SecretAccessKey, SessionToken: got.Keys.SessionToken}
-	via := &http.Transport{TLSClientConfig: g.TLS(b, nil), DisableCompression: true}
-	s := httptest.NewServer((&Shim{To: to, Via: via, Creds: keys}).Handler())
+	return proxy(b, g.Sessions, &http.Client{Transport: &http.Transport{TLSClientConfig: g.TLS(b, nil), DisableCompression: true}}, keys), keys
+}
+
+// plain is an endpoint that adds nothing but the judge's certificate.
+func plain(b *testing.B, g *gate.Gate) string {
+	b.Helper()
+	return proxy(b, g.Endpoint, g.Client(b, "/judge"), aws.Credentials{})
+}
+
+func proxy(b *testing.B, endpoint string, via *http.Client, keys aws.Credentials) string {
+	b.Helper()
+	to, err := url.Parse(endpoint)
+	if err != nil {
+		b.Fatal(err)
+	}
+	s := httptest.NewServer((&Shim{To: to, Via: via.Transport, Creds: keys}).Handler())
 	b.Cleanup(func() { s.Close(); via.CloseIdleConnections() })
-	return s.URL, keys
+	return s.URL
 }
 
 // BenchmarkMinIO runs the functional tests of minio-go against MinIO, and against the

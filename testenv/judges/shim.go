@@ -30,7 +30,7 @@ import (
 type Shim struct {
 	To    *url.URL
 	Via   http.RoundTripper
-	Creds aws.Credentials // with the token
+	Creds aws.Credentials // with the token; without one nothing is added
 }
 
 // Handler is the shim as a server.
@@ -41,11 +41,13 @@ func (s *Shim) Handler() http.Handler {
 		if _, ok := p.In.Header["User-Agent"]; !ok {
 			p.Out.Header.Set("User-Agent", "")
 		}
-		if p.In.URL.Query().Has("X-Amz-Signature") {
+		switch {
+		case s.Creds.SessionToken == "":
+		case p.In.URL.Query().Has("X-Amz-Signature"):
 			s.presigned(p)
-			return
+		default:
+			s.signed(p)
 		}
-		s.signed(p)
 	}}
 }
 
@@ -182,6 +184,10 @@ var (
 	trailer   = regexp.MustCompile(`^(x-amz-checksum-[^\r\n]*?)\r?\nx-amz-trailer-signature:([0-9a-f]{64})`)
 )
 
+// emptySum stands in what a chunk signs.
+const emptySum = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+// resign is the body with its right signatures made anew.
 func (c *chain) resign(body []byte) []byte {
 	var out []byte
 	for {
@@ -194,8 +200,7 @@ func (c *chain) resign(body []byte) []byte {
 		if int64(len(rest)) < n+2 {
 			break
 		}
-		empty := sha256.Sum256(nil)
-		sig := c.next("AWS4-HMAC-SHA256-PAYLOAD", string(m[2]), hex.EncodeToString(empty[:])+"\n", rest[:n])
+		sig := c.next("AWS4-HMAC-SHA256-PAYLOAD", string(m[2]), emptySum+"\n", rest[:n])
 		out = append(append(out, m[1]...), ";chunk-signature="+sig+"\r\n"...)
 		if n == 0 {
 			body = rest
