@@ -60,7 +60,7 @@ func (g *agent) openForward() (*door, error) {
 	}
 	keys := forward.NewKeys()
 	fw, err := forward.New(forward.Config{
-		Source: g.id, Gateway: g.settings.gateway, GatewayID: g.settings.gatewayID, Keys: keys, Domain: f.Domain, UID: uid, Log: g.log,
+		Source: g.id, Gateway: g.settings.gateway, GatewayID: g.settings.gatewayID, Keys: keys, Domain: f.Domain, UID: uid, Connections: f.Connections, Log: g.log,
 		Refused: func(r forward.Refusal) { g.note(doorForward, r) },
 	}, l)
 	if err != nil {

@@ -146,7 +146,7 @@ func (r *runner) once(ctx context.Context) (code int, again bool, err error) {
 	}
 	keys := forward.NewKeys()
 	f, err := forward.New(forward.Config{
-		Source: r.id, Gateway: r.settings.gateway, GatewayID: r.settings.gatewayID, Keys: keys, Domain: r.settings.Forward.Domain, Log: r.log,
+		Source: r.id, Gateway: r.settings.gateway, GatewayID: r.settings.gatewayID, Keys: keys, Domain: r.settings.Forward.Domain, Connections: r.settings.Forward.Connections, Log: r.log,
 	}, l)
 	if err != nil {
 		return 0, false, errors.Join(err, l.Close())

@@ -6,6 +6,8 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 
@@ -13,22 +15,77 @@ import (
 )
 
 // listener gives connections whose request heads are seen before net/http
-// sees them.
-type listener struct{ net.Listener }
+// sees them, and bounds how many there are.
+type listener struct {
+	net.Listener
+	most int
 
-// Accept asks the kernel at once who is at the other end of a unix socket: the
-// answer is of the moment of the connect.
-func (l listener) Accept() (net.Conn, error) {
-	raw, err := l.Listener.Accept()
-	if err != nil {
-		return nil, err
+	mu   sync.Mutex
+	open map[*conn]struct{} // guarded by mu
+}
+
+// Accept gives the next connection for which there is room.
+func (l *listener) Accept() (net.Conn, error) {
+	for {
+		raw, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		if c := l.wrap(raw); l.admit(c) {
+			return c, nil
+		}
+		_ = raw.Close() // over the limit; its client tries again
 	}
-	c := &conn{Conn: raw, tap: framing.NewTap(raw)}
+}
+
+// admit makes room, if it must, by closing a connection that has not shown
+// that it has the keys: whoever has none cannot crowd out those who do.
+func (l *listener) admit(c *conn) bool {
+	victim, room := l.enter(c)
+	if victim != nil {
+		_ = victim.Close() // nothing was served on it
+	}
+	return room
+}
+
+func (l *listener) enter(c *conn) (victim *conn, room bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.open) >= l.most {
+		if victim = l.unproven(); victim == nil {
+			return nil, false
+		}
+		delete(l.open, victim)
+	}
+	l.open[c] = struct{}{}
+	return victim, true
+}
+
+// unproven is called with mu held.
+func (l *listener) unproven() *conn {
+	for c := range l.open {
+		if !c.proven.Load() {
+			return c
+		}
+	}
+	return nil
+}
+
+func (l *listener) forget(c *conn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.open, c)
+}
+
+// wrap asks the kernel at once who is at the other end of a unix socket: the
+// answer is of the moment of the connect.
+func (l *listener) wrap(raw net.Conn) *conn {
+	c := &conn{Conn: raw, tap: framing.NewTap(raw), owner: l}
 	if u, ok := raw.(*net.UnixConn); ok {
 		c.unix = true
 		c.uid, c.uidErr = peerUID(u)
 	}
-	return c, nil
+	return c
 }
 
 // conn is a client's connection.
@@ -38,6 +95,14 @@ type conn struct {
 	unix   bool
 	uid    uint32 // of the peer of a unix socket
 	uidErr error
+	owner  *listener
+	proven atomic.Bool // a request on it was signed with the keys
+}
+
+// Close makes room for another.
+func (c *conn) Close() error {
+	c.owner.forget(c)
+	return c.Conn.Close()
 }
 
 // Read goes through the tap.

@@ -61,7 +61,6 @@ func (x *exchange) outgoing(ctx context.Context) *http.Request {
 		Header: x.r.Header.Clone(), Body: http.NoBody, ContentLength: x.r.ContentLength,
 	}
 	dropHeaders(out.Header)
-	out.Header.Del("Content-Length") // said by ContentLength alone
 	if _, ok := out.Header["User-Agent"]; !ok {
 		out.Header["User-Agent"] = nil // or net/http would put its own
 	}

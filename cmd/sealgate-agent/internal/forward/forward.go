@@ -52,6 +52,8 @@ type Config struct {
 	Domain string
 	// UID may use a unix socket. It means nothing for TCP.
 	UID uint32
+	// Connections is how many clients may have open at once. Required.
+	Connections int
 	// Log gets one line for each refusal. Required.
 	Log *slog.Logger
 	// Refused, if not nil, is told of each refusal. It must not block.
@@ -115,7 +117,7 @@ func (f *Forwarder) Serve(ctx context.Context, l net.Listener, drain time.Durati
 		ErrorLog: slog.NewLogLogger(f.conf.Log.Handler(), slog.LevelDebug),
 	}
 	ended := make(chan error, 1)
-	go func() { ended <- s.Serve(listener{l}) }()
+	go func() { ended <- s.Serve(&listener{Listener: l, most: f.conf.Connections, open: map[*conn]struct{}{}}) }()
 	select {
 	case err := <-ended:
 		return err

@@ -3,11 +3,16 @@
 package forward_test
 
 import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -129,26 +134,26 @@ func TestDemands(t *testing.T) {
 	}
 }
 
-// A second request that hides behind a chunked body is never served.
+// A second request that hides behind a chunked body is never served: the answer
+// to the first is the last, or what hides is refused.
 func TestPipelinedBehindABody(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, options{})
-	first := strings.Replace(w.head(t, "PUT", "/b/k"), "\r\n\r\n", "\r\nTransfer-Encoding: chunked\r\n\r\n", 1)
-	c := w.dial(t)
-	if _, err := c.Write([]byte(first + "1\r\na\r\n0\r\n\r\n" + w.head(t, "DELETE", "/b/other"))); err != nil {
-		t.Fatal(err)
-	}
-	buf := make([]byte, 64<<10)
-	all := ""
-	for {
-		n, err := c.Read(buf)
-		all += string(buf[:n])
-		if err != nil {
-			break
+	for name, tt := range map[string]struct {
+		behind  string // what comes after the hidden head
+		answers int
+	}{"a head": {"", 2}, "a head and more": {"POST", 1}} {
+		w := newWorld(t, options{handler: func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) }})
+		first := strings.Replace(w.head(t, "PUT", "/b/k"), "\r\n\r\n", "\r\nTransfer-Encoding: chunked\r\n\r\n", 1)
+		c := w.dial(t)
+		if _, err := c.Write([]byte(first + "1\r\na\r\n0\r\n\r\n" + w.head(t, "DELETE", "/b/other") + tt.behind)); err != nil {
+			t.Fatal(err)
 		}
-	}
-	if n := w.gateway.seen.Load(); n != 1 || strings.Count(all, "HTTP/1.1 200") != 1 {
-		t.Errorf("the gateway saw %d requests, want the first alone: %s", n, all)
+		_ = c.SetReadDeadline(time.Now().Add(time.Minute))
+		b, _ := io.ReadAll(c) // cut or closed
+		all := string(b)
+		if n := w.gateway.seen.Load(); n != 1 || strings.Count(all, "HTTP/1.1 200") != 1 || strings.Count(all, "HTTP/1.1 ") > tt.answers || !strings.Contains(all, "\r\nConnection: close\r\n") {
+			t.Errorf("%s: the gateway saw %d requests, want the first alone: %s", name, n, all)
+		}
 	}
 }
 
@@ -216,5 +221,70 @@ func TestKeys(t *testing.T) {
 	a, b := forward.NewKeys(), forward.NewKeys()
 	if a == b || a.Secret == b.Secret || len(a.Secret) != 40 || len(a.AccessKey) != 20 || !strings.HasPrefix(a.AccessKey, "SGAG") {
 		t.Errorf("%s with %d characters of secret, then %s", a.AccessKey, len(a.Secret), b.AccessKey)
+	}
+}
+
+// Whoever has no key cannot crowd out those who do: connections that never
+// signed make room, and those that did are never cut for new ones.
+func TestConnections(t *testing.T) {
+	t.Parallel()
+	const most = 4
+	w := newWorld(t, options{config: func(c *forward.Config) { c.Connections = most }})
+	served := func(c net.Conn, br *bufio.Reader) error {
+		if _, err := io.WriteString(c, w.head(t, "GET", "/b/k")); err != nil {
+			return err
+		}
+		resp, err := http.ReadResponse(br, &http.Request{Method: http.MethodGet})
+		if err != nil {
+			return err
+		}
+		defer resp.Body.Close()
+		if _, err := io.Copy(io.Discard, resp.Body); err != nil || resp.StatusCode != http.StatusOK {
+			return fmt.Errorf("%s, %w", resp.Status, err)
+		}
+		return nil
+	}
+	var idle []net.Conn
+	for range 3 * most { // of somebody who has no key
+		idle = append(idle, w.dial(t))
+	}
+	var kept []net.Conn
+	var readers []*bufio.Reader
+	for i := range most {
+		c := w.dial(t)
+		br := bufio.NewReader(c)
+		if err := served(c, br); err != nil {
+			t.Fatalf("client %d beside idle connections: %v", i, err)
+		}
+		kept, readers = append(kept, c), append(readers, br)
+	}
+	for i, c := range idle {
+		_ = c.SetReadDeadline(time.Now().Add(time.Minute))
+		if _, err := c.Read(make([]byte, 1)); !errors.Is(err, io.EOF) && !errors.Is(err, syscall.ECONNRESET) {
+			t.Errorf("idle connection %d: %v, want it closed", i, err)
+		}
+	}
+	c := w.dial(t)
+	_ = c.SetReadDeadline(time.Now().Add(time.Minute))
+	if _, err := c.Read(make([]byte, 1)); !errors.Is(err, io.EOF) && !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("one too many: %v, want it closed", err)
+	}
+	for i := range kept {
+		if err := served(kept[i], readers[i]); err != nil {
+			t.Errorf("client %d was cut: %v", i, err)
+		}
+	}
+	kept[0].Close() // makes room, as soon as the agent has seen it
+	until := time.Now().Add(time.Minute)
+	for {
+		c := w.dial(t)
+		err := served(c, bufio.NewReader(c))
+		if err == nil {
+			break
+		}
+		if time.Now().After(until) {
+			t.Fatalf("no room after a client has gone: %v", err)
+		}
+		time.Sleep(10 * time.Millisecond)
 	}
 }

@@ -27,10 +27,15 @@ func TestHeaders(t *testing.T) {
 		rw.Header().Set("Etag", `"e"`)
 		rw.Header().Set("X-Amz-Meta-Made-By", "x")
 	}})
-	head := w.head(t, "GET", "/b/a%20b//c%2Fd?list-type=2&prefix=x%2F",
+	signer := &world{addr: w.addr, keys: w.keys}
+	signer.keys.Token = "t" // as a client signs that has one left from elsewhere
+	head := signer.head(t, "GET", "/b/a%20b//c%2Fd?list-type=2&prefix=x%2F",
 		"X-Forwarded-For: 10.0.0.1", "X-Forwarded-Client-Cert: x", "Forwarded: for=1", "X-Real-Ip: 1", "X-Ssl-Client-Verify: x", "Via: 1.1 x",
 		"X-Client-Certificate: x", "X-Sealgate-Identity: admin", "Proxy-Authorization: x", "Te: trailers", "Upgrade: h2c", "Keep-Alive: 5",
-		"X-Amz-Security-Token: t", "X-Amz-Meta-A: b", "Range: bytes=1-2", "If-Match: \"e\"", "Content-Type: a/b")
+		"X-Amz-Meta-A: b", "Range: bytes=1-2", "If-Match: \"e\"", "Content-Type: a/b")
+	if !strings.Contains(head, "X-Amz-Security-Token: t\r\n") {
+		t.Fatalf("the request has no token: %s", head)
+	}
 	resp, body := w.raw(t, "GET", strings.Replace(head, "\r\n\r\n", "\r\nConnection: keep-alive, Te, Upgrade\r\n\r\n", 1))
 	if resp.StatusCode != http.StatusOK {
 		t.Fatalf("%d %s", resp.StatusCode, body)
@@ -297,3 +302,42 @@ func TestLargeBodies(t *testing.T) {
 type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
+
+// A chunked body that the answer came before never ends cleanly at the
+// gateway: it would take the part for the whole.
+func TestEarlyAnswerToChunks(t *testing.T) {
+	t.Parallel()
+	got := make(chan error, 1)
+	w := newWorld(t, options{handler: func(rw http.ResponseWriter, r *http.Request) {
+		c := http.NewResponseController(rw)
+		if err := c.EnableFullDuplex(); err != nil {
+			t.Error(err)
+		}
+		_, _ = io.ReadFull(r.Body, make([]byte, 3))
+		rw.WriteHeader(http.StatusOK)
+		_ = c.Flush()
+		_, err := io.Copy(io.Discard, r.Body)
+		got <- err
+	}})
+	c := w.dial(t)
+	_, _ = io.WriteString(c, strings.Replace(w.head(t, "PUT", "/b/k"), "\r\n\r\n", "\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n", 1))
+	select {
+	case err := <-got:
+		if err == nil {
+			t.Error("the gateway saw a whole body")
+		}
+	case <-time.After(time.Minute):
+		t.Error("the gateway still waits for the body")
+	}
+}
+
+// A body whose chunks are wrong is answered as that, by the agent: its client is
+// still there.
+func TestBadChunk(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, options{handler: func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) }})
+	resp, body := w.raw(t, "PUT", strings.Replace(w.head(t, "PUT", "/b/k"), "\r\n\r\n", "\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nabc\r\n", 1))
+	if resp.StatusCode != http.StatusBadRequest || codeOf(t, body) != "IncompleteBody" || !resp.Close || w.reason(t) != "broken_body" {
+		t.Errorf("%d %s, %+v", resp.StatusCode, body, w.refusals())
+	}
+}

@@ -5,9 +5,11 @@ package forward_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -256,6 +258,38 @@ func TestGatewayComesBack(t *testing.T) {
 	}
 	w.gateway.conns.Range(func(c, _ any) bool { c.(net.Conn).Close(); return true }) // as a restart does
 	w.gateway.answer(func(rw http.ResponseWriter, r *http.Request) { _, _ = io.Copy(rw, r.Body) })
+	if resp, body := w.do(t, w.signed(t, "GET", "/b/k", nil, 0, nil)); resp.StatusCode != http.StatusOK {
+		t.Errorf("%d %s", resp.StatusCode, body)
+	}
+}
+
+// An identity that is gone opens nothing, not even what is open already.
+func TestIdentityWithdrawn(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, options{})
+	if resp, body := w.do(t, w.signed(t, "GET", "/b/k", nil, 0, nil)); resp.StatusCode != http.StatusOK {
+		t.Fatalf("%d %s", resp.StatusCode, body)
+	}
+	w.source.Withdraw(errors.New("the issuer took it back"))
+	if resp, _ := w.do(t, w.signed(t, "GET", "/b/k", nil, 0, nil)); resp.StatusCode != http.StatusServiceUnavailable || w.reason(t) != "no_identity" || w.gateway.seen.Load() != 1 {
+		t.Errorf("%d, %+v, the gateway saw %d requests", resp.StatusCode, w.refusals(), w.gateway.seen.Load())
+	}
+}
+
+// TestMain puts a proxy into the environment at which nobody answers.
+func TestMain(m *testing.M) {
+	if err := os.Setenv("HTTPS_PROXY", "http://127.0.0.1:1"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1) //nolint:forbidigo // this is a main
+	}
+	os.Exit(m.Run()) //nolint:forbidigo // this is a main
+}
+
+// A proxy variable leads nobody away: by this address of the machine itself a
+// client that reads them asks the proxy.
+func TestProxyVariables(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, options{config: func(c *forward.Config) { c.Gateway = strings.Replace(c.Gateway, "127.0.0.1", "0.0.0.0", 1) }})
 	if resp, body := w.do(t, w.signed(t, "GET", "/b/k", nil, 0, nil)); resp.StatusCode != http.StatusOK {
 		t.Errorf("%d %s", resp.StatusCode, body)
 	}

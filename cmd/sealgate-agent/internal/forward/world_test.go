@@ -77,7 +77,7 @@ func newWorld(t *testing.T, o options) *world {
 		t.Fatal(err)
 	}
 	c := forward.Config{
-		Source: w.source, Gateway: w.gateway.endpoint, Keys: w.keys, Log: slog.New(slog.DiscardHandler),
+		Source: w.source, Gateway: w.gateway.endpoint, Keys: w.keys, Connections: 1024, Log: slog.New(slog.DiscardHandler),
 		Refused: func(r forward.Refusal) { w.mu.Lock(); defer w.mu.Unlock(); w.refused = append(w.refused, r) },
 	}
 	if o.config != nil {

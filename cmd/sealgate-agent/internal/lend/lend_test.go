@@ -3,6 +3,7 @@
 package lend_test
 
 import (
+	"bufio"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -14,6 +15,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -251,5 +253,68 @@ func TestDoorOnlyLoopback(t *testing.T) {
 	defer l.Close()
 	if _, err := lend.NewDoor(lend.DoorConfig{}, l); err == nil {
 		t.Error("it was opened to other machines")
+	}
+}
+
+// TestMain puts a proxy into the environment at which nobody answers.
+func TestMain(m *testing.M) {
+	if err := os.Setenv("HTTPS_PROXY", "http://127.0.0.1:1"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1) //nolint:forbidigo // this is a main
+	}
+	os.Exit(m.Run()) //nolint:forbidigo // this is a main
+}
+
+// A proxy variable leads nobody away, and half a session is none.
+func TestSessionWithoutProxy(t *testing.T) {
+	t.Parallel()
+	ca := certstest.NewCA(t, "acme.ai")
+	whole := s3api.Session{Credentials: s3api.Credentials{AccessKey: "SGSA1", Secret: "s", Token: "t"}, Expires: time.Now().Add(time.Hour)}
+	given := whole
+	endpoint := gateway(t, ca, func(w http.ResponseWriter, _ *http.Request) {
+		s3api.WriteSession(w, s3api.AssumeRoleWithCertificate, given, "ID")
+	})
+	l := lend.New(ca.Source(t, "/job", certstest.Options{}), strings.Replace(endpoint, "127.0.0.1", "0.0.0.0", 1), certs.ID{})
+	if _, err := l.Session(t.Context(), lend.Narrowing{}); err != nil {
+		t.Errorf("by an address that a proxy would be asked for: %v", err)
+	}
+	for name, cut := range map[string]func(*s3api.Session){
+		"access key": func(s *s3api.Session) { s.Credentials.AccessKey = "" }, "secret": func(s *s3api.Session) { s.Credentials.Secret = "" }, "token": func(s *s3api.Session) { s.Credentials.Token = "" },
+	} {
+		given = whole
+		cut(&given)
+		if s, err := l.Session(t.Context(), lend.Narrowing{}); err == nil || !strings.Contains(err.Error(), "a part of the session is missing") {
+			t.Errorf("without its %s: %+v, %v", name, s, err)
+		}
+	}
+}
+
+// Credentials are kept by nobody on the way, and a target with a name of its own
+// does not stand for the Host.
+func TestDoorRaw(t *testing.T) {
+	t.Parallel()
+	addr, refused := door(t, func(context.Context, lend.Narrowing) (lend.Session, error) {
+		return lend.Session{Credentials: s3api.Credentials{AccessKey: "SGSA1", Secret: "s", Token: "t"}, Expires: time.Now().Add(time.Hour)}, nil
+	})
+	send := func(target, host string) *http.Response {
+		c, err := net.Dial("tcp", addr) //nolint:noctx // on this machine
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		_ = c.SetDeadline(time.Now().Add(time.Minute))
+		fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: %s\r\nAuthorization: the-token\r\nConnection: close\r\n\r\n", target, host)
+		resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		return resp
+	}
+	if resp := send("/creds", addr); resp.StatusCode != http.StatusOK || resp.Header.Get("Cache-Control") != "no-store" {
+		t.Errorf("%s, %v", resp.Status, resp.Header)
+	}
+	if resp := send("http://"+addr+"/creds", "rebind.example"); resp.StatusCode != http.StatusForbidden || len(*refused) != 1 || (*refused)[0] != "unknown_host" {
+		t.Errorf("an absolute target: %s, %v", resp.Status, *refused)
 	}
 }
