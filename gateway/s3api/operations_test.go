@@ -154,7 +154,20 @@ func TestRefusedRoutes(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			refused(t, c.code, c.line)
+			if c.code != "InvalidRequest" {
+				refused(t, "InvalidArgument", c.line, "x-amz-copy-source: models/k")
+			}
 		})
+	}
+}
+
+func TestWhatAMethodIsNotAllowedOn(t *testing.T) {
+	t.Parallel()
+	for line, want := range map[string]string{"PUT /": "SERVICE", "PATCH /models": "BUCKET", "PATCH /models/k": "OBJECT", "PUT /models/k?uploadId=1": "UPLOAD"} {
+		e := refused(t, "MethodNotAllowed", line)
+		if got := e.Extra; len(got) != 2 || got[1] != (Element{"ResourceType", want}) {
+			t.Errorf("%s: %v", line, got)
+		}
 	}
 }
 

@@ -109,16 +109,26 @@ func (r *request) route() (route, *Error) {
 // its sub-resource on this level.
 func (r *request) unrouted(sub string, known bool) *Error {
 	switch {
+	case r.header.has(copySource):
+		return onlyCopies(copySource, r.header.get(copySource))
 	case r.level() == object && r.method == get && sub == "uploads":
 		return InvalidRequest("Key is not expected for the GET method ?uploads subresource")
 	case r.level() == object && r.method == get && sub == "versions":
 		return InvalidRequest("There is no such thing as the ?versions sub-resource for a key")
 	case known:
 		e := NewError("MethodNotAllowed", "")
-		e.Extra = []Element{{"Method", r.method}}
+		e.Extra = []Element{{"Method", r.method}, {"ResourceType", r.resourceType(sub)}}
 		return e
 	}
 	return notUnderstood("the sub-resource " + sub + " here")
+}
+
+// resourceType is S3's word for what a method is not allowed on.
+func (r *request) resourceType(sub string) string {
+	if sub == "uploadId" {
+		return "UPLOAD"
+	}
+	return map[level]string{service: "SERVICE", bucket: "BUCKET", object: "OBJECT"}[r.level()]
 }
 
 func (r *request) level() level {
