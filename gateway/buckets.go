@@ -18,8 +18,9 @@ import (
 type Buckets interface {
 	// Make makes a bucket, with a backend bucket of the same name and a keyring
 	// of its own. store.ErrPrecondition: the name is taken by something that it
-	// did not make; store.ErrKey: no bucket can have this name.
-	Make(ctx context.Context, name string) error
+	// did not make; store.ErrKey: no bucket can have this name; store.ErrNoLock:
+	// the backend cannot lock objects in it, as was asked.
+	Make(ctx context.Context, name string, o store.BucketOptions) error
 	// Remove removes a bucket that Make made. store.ErrPrecondition: objects of
 	// clients are in it; ErrConfigured: the configuration names it;
 	// store.ErrNotFound: there is none.
@@ -69,10 +70,15 @@ func (x *exchange) createBucket(op *s3api.CreateBucket, _ policy.Grant) error {
 	case x.g.config.Buckets == nil:
 		return x.deny(policy.NoGrant, "", "create bucket "+op.Bucket)
 	}
+	if op.ObjectLock {
+		x.event.Detail = map[string]string{"object_lock": "enabled"}
+	}
 	if err := x.begin(); err != nil {
 		return err
 	}
-	if err := x.changeBucket(x.g.config.Buckets.Make, op.Bucket); err != nil {
+	how := store.BucketOptions{ObjectLock: op.ObjectLock}
+	makeIt := func(ctx context.Context, name string) error { return x.g.config.Buckets.Make(ctx, name, how) }
+	if err := x.changeBucket(makeIt, op.Bucket); err != nil {
 		return bucketError(op.Bucket, "BucketAlreadyExists", err)
 	}
 	x.outcome.Status = http.StatusOK
@@ -120,6 +126,8 @@ func bucketError(name, conflict string, err error) error {
 		return s3api.NewError("InvalidBucketName", "").Cause(err)
 	case errors.Is(err, store.ErrNotFound):
 		return s3api.NoSuchBucket(name).Cause(err)
+	case errors.Is(err, store.ErrNoLock):
+		return s3api.NotImplemented("the header x-amz-bucket-object-lock-enabled, with the storage of this gateway,").Cause(err)
 	case errors.Is(err, ErrConfigured):
 		return s3api.NotImplemented("DeleteBucket of a bucket that the configuration names").Cause(err)
 	}

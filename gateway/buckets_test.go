@@ -34,10 +34,13 @@ type maker struct {
 	w     *world
 	err   error
 	calls []string
+
+	locked bool // asked for by the last Make
 }
 
-func (m *maker) Make(ctx context.Context, name string) error {
+func (m *maker) Make(ctx context.Context, name string, o store.BucketOptions) error {
 	m.calls = append(m.calls, "make "+name)
+	m.locked = o.ObjectLock
 	if _, limited := ctx.Deadline(); !limited {
 		return errors.New("no deadline")
 	}
@@ -97,6 +100,7 @@ func TestBucketsOnDemand(t *testing.T) {
 		removeCode string
 	}{
 		{store.ErrPrecondition, 409, "BucketAlreadyExists", 409, "BucketNotEmpty"},
+		{store.ErrNoLock, 501, "NotImplemented", 501, "NotImplemented"},
 		{store.ErrKey, 400, "InvalidBucketName", 400, "InvalidBucketName"},
 		{store.ErrNotFound, 404, "NoSuchBucket", 404, "NoSuchBucket"},
 		{ErrConfigured, 501, "NotImplemented", 501, "NotImplemented"},

@@ -46,6 +46,9 @@ func (x *exchange) copyObject(op *s3api.CopyObject, g policy.Grant) (err error) 
 	if err := x.maySetTags(g, op.Tags); err != nil {
 		return err
 	}
+	if err := x.locking(c.rd, g, op.Lock); err != nil {
+		return err
+	}
 	if c.src, err = x.openSource(op.Source, op.Resource()); err != nil {
 		return err
 	}
@@ -92,6 +95,7 @@ func (c *copying) begin() error {
 		detail[name] = value
 	}
 	x.event.Detail = detail
+	x.noteLock(c.op.Lock)
 	if err := x.begin(); err != nil {
 		return err
 	}
@@ -101,7 +105,7 @@ func (c *copying) begin() error {
 
 // run makes the copy, and its tags.
 func (c *copying) run(ctx context.Context) error {
-	put := store.PutOptions{IfNoneMatch: c.op.IfNoneMatch}
+	put := store.PutOptions{IfNoneMatch: c.op.IfNoneMatch, Lock: storeLock(c.op.Lock)}
 	var err error
 	if put.IfMatch, err = c.rd.exactETag(ctx, c.g.Key(), c.op.IfMatch); err != nil {
 		return c.x.missing(c.g, c.x.doing(), err)

@@ -39,7 +39,7 @@ func (c *copying) planRewrap(copier store.Copier) error {
 	c.do = func(ctx context.Context, put store.PutOptions) error {
 		made, err := copier.Copy(ctx, c.g.Key(), c.op.Source.Key, store.CopyOptions{
 			Metadata: meta, SourceETag: c.src.stored.ETag, SourceVersion: c.op.Source.VersionID,
-			IfNoneMatch: put.IfNoneMatch, IfMatch: put.IfMatch,
+			IfNoneMatch: put.IfNoneMatch, IfMatch: put.IfMatch, Lock: put.Lock,
 		})
 		if err != nil {
 			return c.raced(ctx, err)

@@ -68,6 +68,8 @@ var translations = []struct {
 }{
 	{store.ErrNotFound, func(x *exchange) *s3api.Error { return s3api.NoSuchKey(x.event.Key) }},
 	{store.ErrPrecondition, func(*exchange) *s3api.Error { return s3api.PreconditionFailed("") }},
+	{store.ErrNoLock, func(*exchange) *s3api.Error { return s3api.BucketLocksNothing() }},
+	{store.ErrLocked, func(*exchange) *s3api.Error { return s3api.ObjectLocked() }},
 	{store.ErrTooLarge, tooLarge},
 	{envelope.ErrTooLarge, tooLarge},
 	{envelope.ErrAttrTooLarge, func(*exchange) *s3api.Error { return s3api.MetadataTooLarge(0) }},

@@ -26,6 +26,21 @@ func batchAction(op s3api.Op) (action, bool) {
 	case *s3api.GetObjectAttributes:
 		return action{event: "artifact.attributes", verb: policy.VerbRead, decide: onKey(policy.VerbRead), serve: bind(op, (*exchange).objectAttributes)}, true
 	}
+	return lockAction(op)
+}
+
+// lockAction has the rows of locks.
+func lockAction(op s3api.Op) (action, bool) {
+	switch op := op.(type) {
+	case *s3api.GetObjectLockConfiguration:
+		return action{event: "bucket.head", decide: onBucket, serve: bind(op, (*exchange).lockConfiguration)}, true
+	case *s3api.GetObjectRetention:
+		return action{event: "artifact.head", verb: policy.VerbRead, decide: onKey(policy.VerbRead), serve: bind(op, (*exchange).getRetention)}, true
+	case *s3api.GetObjectLegalHold:
+		return action{event: "artifact.head", verb: policy.VerbRead, decide: onKey(policy.VerbRead), serve: bind(op, (*exchange).getLegalHold)}, true
+	case *s3api.PutObjectRetention: // delete besides is decided where the retention is read
+		return action{event: "artifact.lock", verb: policy.VerbWrite, change: true, decide: onKey(policy.VerbWrite), serve: bind(op, (*exchange).putRetention)}, true
+	}
 	return bucketAction(op)
 }
 
@@ -35,6 +50,8 @@ func bucketAction(op s3api.Op) (action, bool) {
 	switch op := op.(type) {
 	case *s3api.GetBucketVersioning:
 		return action{event: "bucket.head", decide: onBucket, serve: bind(op, (*exchange).bucketVersioning)}, true
+	case *s3api.PutBucketVersioning: // changes nothing
+		return action{event: "bucket.head", decide: onBucket, serve: bind(op, (*exchange).putVersioning)}, true
 	case *s3api.CreateBucket:
 		return action{event: "bucket.create", verb: policy.VerbBucketCreate, change: true, decide: decideCreate, serve: bind(op, (*exchange).createBucket)}, true
 	case *s3api.DeleteBucket:

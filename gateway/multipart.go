@@ -98,6 +98,9 @@ func (x *exchange) createUpload(op *s3api.CreateMultipartUpload, g policy.Grant)
 	if _, err := x.tagging(reader{x: x, bucket: g.Bucket(), store: m}, g, op.Tags); err != nil {
 		return err
 	}
+	if err := x.locking(reader{x: x, bucket: g.Bucket(), store: m}, g, op.Lock); err != nil {
+		return err
+	}
 	row, err := x.newUpload(op, g)
 	if err != nil {
 		return err
@@ -109,7 +112,7 @@ func (x *exchange) createUpload(op *s3api.CreateMultipartUpload, g policy.Grant)
 	if err := db.CreateUpload(ctx, row); err != nil {
 		return err
 	}
-	if err := x.openAtBackend(ctx, m, row); err != nil {
+	if err := x.openAtBackend(ctx, m, row, storeLock(op.Lock)); err != nil {
 		later, cancel := x.detached()
 		defer cancel()
 		_, _ = x.g.removeUpload(later, m, row, x.start) // what is left even so, the reaper finds by its row
@@ -125,8 +128,8 @@ func (x *exchange) createUpload(op *s3api.CreateMultipartUpload, g policy.Grant)
 }
 
 // openAtBackend begins the upload at the backend and notes its name there.
-func (x *exchange) openAtBackend(ctx context.Context, m store.Multiparter, row state.Upload) error {
-	backend, err := m.CreateMultipart(ctx, row.Key, row.Metadata)
+func (x *exchange) openAtBackend(ctx context.Context, m store.Multiparter, row state.Upload, lock store.Lock) error {
+	backend, err := createAt(ctx, m, row.Key, row.Metadata, lock)
 	if err != nil {
 		return err
 	}

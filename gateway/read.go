@@ -88,7 +88,7 @@ func (x *exchange) describe(s *source, w want, override s3api.Headers) (s3api.Ob
 	attr := s.object.Attr()
 	a := s3api.ObjectAnswer{
 		Size: s.object.PlainSize(), Range: s.rng, ETag: s3api.ETag(s.stored.ETag), Modified: s.stored.LastModified,
-		Headers: headersOf(attr), Override: override, Meta: metaOf(attr), VersionID: s.stored.VersionID,
+		Headers: headersOf(attr), Override: override, Meta: metaOf(attr), VersionID: s.stored.VersionID, Lock: wireLock(s.stored.Lock),
 	}
 	if err := w.cond.CheckRead(a.ETag, a.Modified); err != nil {
 		s3api.SetValidators(x.w.Header(), a.ETag, a.Modified) // 304 keeps them

@@ -95,6 +95,12 @@ func versionOf(op s3api.Op) string {
 		return op.VersionID
 	case *s3api.GetObjectAttributes:
 		return op.VersionID
+	case *s3api.GetObjectRetention:
+		return op.VersionID
+	case *s3api.GetObjectLegalHold:
+		return op.VersionID
+	case *s3api.PutObjectRetention:
+		return op.VersionID
 	}
 	return ""
 }

@@ -32,6 +32,9 @@ func (x *exchange) putObject(op *s3api.PutObject, g policy.Grant) error {
 	if err != nil {
 		return err
 	}
+	if err := x.locking(rd, g, op.Lock); err != nil {
+		return err
+	}
 	if needsConditions(op) && !x.snap.Buckets[g.Bucket()].Conditional {
 		return s3api.NotImplemented("conditional PutObject on this bucket")
 	}
@@ -40,7 +43,7 @@ func (x *exchange) putObject(op *s3api.PutObject, g policy.Grant) error {
 		return err
 	}
 	x.outcome.Keyring, x.outcome.KeyringVersion = key.Ring().String(), key.Version()
-	put := store.PutOptions{Size: sealer.StoredSize(), Metadata: sealer.Metadata(), IfNoneMatch: op.IfNoneMatch}
+	put := store.PutOptions{Size: sealer.StoredSize(), Metadata: sealer.Metadata(), IfNoneMatch: op.IfNoneMatch, Lock: storeLock(op.Lock)}
 	if put.IfMatch, err = rd.exactETag(x.r.Context(), op.Key, op.IfMatch); err != nil {
 		return x.readError(nil, g, err)
 	}

@@ -48,14 +48,13 @@ func withMade(cfg *config.Config, made []state.MadeBucket) (*config.Config, erro
 }
 
 // Make implements gateway.Buckets.
-func (s onDemand) Make(ctx context.Context, name string) error {
+func (s onDemand) Make(ctx context.Context, name string, o store.BucketOptions) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !config.IsBucketName(name) {
 		return fmt.Errorf("bucket %s: %w", name, store.ErrKey)
 	}
-	o := s.cfg.OnDemand
-	b := state.MadeBucket{Name: name, Backend: o.Backend, KEK: o.KEK}
+	b := state.MadeBucket{Name: name, Backend: s.cfg.OnDemand.Backend, KEK: s.cfg.OnDemand.KEK, ObjectLock: o.ObjectLock}
 	all, err := s.db.MadeBuckets(ctx)
 	if err != nil {
 		return err
@@ -66,7 +65,7 @@ func (s onDemand) Make(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	if other := cfg.Shares(config.Bucket{Name: name, Backend: o.Backend, Bucket: name}); other != "" {
+	if other := cfg.Shares(config.Bucket{Name: name, Backend: b.Backend, Bucket: name}); other != "" {
 		return fmt.Errorf("bucket %s would lie in one place with %s: %w", name, other, store.ErrPrecondition)
 	}
 	if err := s.db.MakeBucket(ctx, b); errors.Is(err, state.ErrConflict) {
@@ -92,14 +91,14 @@ func (s *system) makeBehind(ctx context.Context, b state.MadeBucket, again bool)
 	if err != nil {
 		return err
 	}
-	err = maker.MakeBucket(ctx, b.Name)
+	err = maker.MakeBucket(ctx, b.Name, store.BucketOptions{ObjectLock: b.ObjectLock})
 	if errors.Is(err, store.ErrPrecondition) && again {
 		to, serr := s.settleMade(ctx, maker, b)
 		if serr != nil || to == state.BucketReady {
 			return serr
 		}
 	}
-	if errors.Is(err, store.ErrPrecondition) || errors.Is(err, store.ErrKey) {
+	if errors.Is(err, store.ErrPrecondition) || errors.Is(err, store.ErrKey) || errors.Is(err, store.ErrNoLock) {
 		err = errors.Join(err, s.db.SetBucket(ctx, b.Name, state.BucketMaking, state.BucketRemoved))
 	}
 	return err
@@ -150,13 +149,8 @@ func (s *system) clearAndRemove(ctx context.Context, b state.MadeBucket, st stor
 	if err := emptyOfClients(ctx, st); err != nil {
 		return err
 	}
-	for o, err := range reservedIn(ctx, st) {
-		if err == nil {
-			err = st.Delete(ctx, o)
-		}
-		if err != nil {
-			return err
-		}
+	if err := dropReserved(ctx, st); err != nil {
+		return err
 	}
 	if err := s.closeStore(b.Name); err != nil {
 		return err
@@ -188,26 +182,21 @@ func emptyOfClients(ctx context.Context, st store.Store) error {
 	return nil
 }
 
-// reservedIn yields the gateway's own keys in a bucket.
-func reservedIn(ctx context.Context, st store.Store) func(func(string, error) bool) {
-	return func(yield func(string, error) bool) {
-		for o := (store.ListOptions{Prefix: store.Reserved}); ; {
-			page, err := st.List(ctx, o)
-			if err != nil {
-				yield("", err)
-				return
-			}
-			for _, found := range page.Objects {
-				if !yield(found.Key, nil) {
-					return
-				}
-			}
-			if !page.More {
-				return
-			}
-			o.StartAfter = page.Next
+// locksAs is store.ErrPrecondition where a bucket locks objects though it should
+// not, or the other way round.
+func locksAs(ctx context.Context, st store.Store, want bool) error {
+	l, ok := st.(store.Locker)
+	if ok {
+		_, err := l.LockRule(ctx)
+		if err != nil && !errors.Is(err, store.ErrNoLock) {
+			return err
 		}
+		ok = err == nil
 	}
+	if ok != want {
+		return fmt.Errorf("the bucket that is there was made otherwise: %w", store.ErrPrecondition)
+	}
+	return nil
 }
 
 // settleBuckets ends at a start what a crash cut off: a bucket that was being
@@ -252,9 +241,9 @@ func (s *system) settleRemoved(ctx context.Context, maker store.BucketMaker, b s
 }
 
 // settleMade finishes the making. A bucket that holds what no gateway put
-// there is not one that was just made.
+// there, or that does not lock as was asked, is not one that was just made.
 func (s *system) settleMade(ctx context.Context, maker store.BucketMaker, b state.MadeBucket) (_ string, err error) {
-	if err := maker.MakeBucket(ctx, b.Name); err == nil {
+	if err := maker.MakeBucket(ctx, b.Name, store.BucketOptions{ObjectLock: b.ObjectLock}); err == nil {
 		return state.BucketReady, nil
 	} else if !errors.Is(err, store.ErrPrecondition) {
 		return "", err
@@ -270,7 +259,11 @@ func (s *system) settleMade(ctx context.Context, maker store.BucketMaker, b stat
 	if closer != nil {
 		defer func() { err = errors.Join(err, closer()) }()
 	}
-	switch err := emptyOfClients(ctx, st); {
+	err = emptyOfClients(ctx, st)
+	if err == nil {
+		err = locksAs(ctx, st, b.ObjectLock)
+	}
+	switch {
 	case errors.Is(err, store.ErrPrecondition):
 		return state.BucketRemoved, nil
 	case err != nil:

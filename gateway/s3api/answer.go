@@ -20,6 +20,7 @@ type ObjectAnswer struct {
 	Override Headers // response-* parameters
 	Meta     []UserMeta
 	Checksum Checksum // zero: none is answered
+	Lock     Lock     // zero: none is answered
 
 	VersionID  string // "" where the store keeps no versions
 	PartsCount int    // of a multipart object that was asked for by partNumber; else 0
@@ -42,6 +43,7 @@ func (a ObjectAnswer) Status() int {
 func SetObjectHeaders(h http.Header, a ObjectAnswer) {
 	SetValidators(h, a.ETag, a.Modified)
 	SetVersion(h, a.VersionID)
+	SetLock(h, a.Lock)
 	h.Set("Accept-Ranges", "bytes")
 	h.Set("Content-Length", strconv.FormatInt(a.Len, 10))
 	h.Set("X-Amz-Server-Side-Encryption", "aws:kms")

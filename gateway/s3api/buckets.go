@@ -16,10 +16,13 @@ func parseCreateBucket(r *request) (Op, *Error) {
 	default:
 		return nil, InvalidArgument(ownership, v, "Invalid x-amz-object-ownership header: "+v)
 	}
-	if r.header.has(locked) && !strings.EqualFold(r.header.get(locked), "false") {
-		return nil, notImplementedHeader(locked)
-	}
 	op := &CreateBucket{Bucket: r.target.Bucket}
+	switch v := r.header.get(locked); {
+	case strings.EqualFold(v, "true"):
+		op.ObjectLock = true
+	case r.header.has(locked) && !strings.EqualFold(v, "false"):
+		return nil, InvalidArgument(locked, v, "Invalid x-amz-bucket-object-lock-enabled header: "+v)
+	}
 	var err *Error
 	if op.body, err = r.readXMLBody(maxConfig, r.payloadChecksum); err != nil {
 		return nil, err

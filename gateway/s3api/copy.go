@@ -134,6 +134,9 @@ func parseCopyObject(r *request) (Op, *Error) {
 			return nil, err
 		}
 	}
+	if op.Lock, err = r.lock(); err != nil {
+		return nil, err
+	}
 	if r.changesNothing(op) {
 		return nil, InvalidRequest("This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.")
 	}

@@ -103,7 +103,9 @@ var Codes = map[string]struct {
 	"SlowDown":                          {http.StatusServiceUnavailable, "Please reduce your request rate."},
 	"XAmzContentSHA256Mismatch":         {http.StatusBadRequest, "The provided 'x-amz-content-sha256' header does not match what was computed."},
 
-	"ObjectLockConfigurationNotFoundError": {http.StatusNotFound, "Object Lock configuration does not exist for this bucket."},
+	"IllegalVersioningConfigurationException": {http.StatusBadRequest, "The Versioning element must be specified"},
+	"NoSuchObjectLockConfiguration":           {http.StatusNotFound, "The specified object does not have a ObjectLock configuration"},
+	"ObjectLockConfigurationNotFoundError":    {http.StatusNotFound, "Object Lock configuration does not exist for this bucket."},
 }
 
 // NewError makes an error of a code of the table; message "" takes the

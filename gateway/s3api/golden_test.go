@@ -83,6 +83,7 @@ func describeOp(t *testing.T, op Op, src io.Reader) string {
 		none := fmt.Sprintf("%+v", Conditions{})
 		text := strings.ReplaceAll(fmt.Sprintf("%+v", op), none, "none")
 		text = strings.ReplaceAll(text, fmt.Sprintf("%+v", Headers{}), "none")
+		text = strings.ReplaceAll(text, fmt.Sprintf("%+v", Lock{}), "none")
 		return regexp.MustCompile(` ?(body|payload):.*$`).ReplaceAllString(text, "")
 	}
 	with := func(v any, err error) string {

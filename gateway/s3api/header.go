@@ -103,9 +103,9 @@ var rulesOnChange = map[string]headerRule{
 	"x-amz-security-token":         ignored,
 	"x-amz-storage-class":          storageClass,
 
-	"x-amz-object-lock-legal-hold":        noObjectLock,
-	"x-amz-object-lock-mode":              noObjectLock,
-	"x-amz-object-lock-retain-until-date": noObjectLock,
+	"x-amz-object-lock-legal-hold":        onlyWrites,
+	"x-amz-object-lock-mode":              onlyWrites,
+	"x-amz-object-lock-retain-until-date": onlyWrites,
 	"x-amz-trailer":                       ignored, // read with the payload
 	"x-amz-user-agent":                    ignored,
 
@@ -200,9 +200,9 @@ func storageClass(_, value string) *Error {
 	return NewError("InvalidStorageClass", "")
 }
 
-// noObjectLock answers as S3 does of a bucket in which nothing can be locked.
-func noObjectLock(string, string) *Error {
-	return InvalidRequest("Bucket is missing ObjectLockConfiguration")
+// onlyWrites refuses a lock that would be ignored.
+func onlyWrites(name, value string) *Error {
+	return InvalidArgument(name, value, "an object is locked by what creates it, or by PutObjectRetention")
 }
 
 func knownChecksum(name, _ string) *Error {

@@ -99,6 +99,9 @@ func parseCreateMultipartUpload(r *request) (Op, *Error) {
 	if op.Tags, err = r.taggingHeader(); err != nil {
 		return nil, err
 	}
+	if op.Lock, err = r.lock(); err != nil {
+		return nil, err
+	}
 	if op.Algorithm, err = r.wantedAlgorithm(); err != nil {
 		return nil, err
 	}

@@ -26,7 +26,7 @@ func TestCreateMultipartUpload(t *testing.T) {
 		refused(t, code, with("POST /models/k?uploads", headers, "Content-Length: 0")...)
 	}
 	refused(t, "InvalidRequest", "POST /models/k?uploads", "Content-Length: 1")
-	refused(t, "InvalidRequest", "POST /models/k?uploads", "x-amz-object-lock-mode: GOVERNANCE")
+	refused(t, "InvalidArgument", "POST /models/k?uploads", "x-amz-object-lock-mode: GOVERNANCE")
 	refused(t, "InvalidRequest", "GET /models/k?uploads")
 }
 

@@ -85,6 +85,7 @@ type PutObject struct {
 	Headers     Headers    // stored with the object; without aws-chunked
 	Meta        []UserMeta // sorted by Name, no duplicates
 	Tags        []Tag      // x-amz-tagging; sorted by Key, no duplicates
+	Lock        Lock       // of the version that is written
 	IfNoneMatch bool       // If-None-Match: *
 	IfMatch     string     // one entity tag as sent, "" for none; see IfMatches
 	Checksum    Checksum   // sent in a header; zero when none or in a trailer

@@ -5,7 +5,8 @@ package s3api
 // CreateBucket makes a bucket. Its body is held against what is possible by
 // Check.
 type CreateBucket struct {
-	Bucket string
+	Bucket     string
+	ObjectLock bool // objects can be locked in it
 
 	body xmlBody
 }

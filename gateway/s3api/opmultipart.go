@@ -10,6 +10,7 @@ type CreateMultipartUpload struct {
 	Headers      Headers
 	Meta         []UserMeta   // sorted by Name, no duplicates
 	Tags         []Tag        // sorted by Key, no duplicates
+	Lock         Lock         // of the object
 	Algorithm    Algorithm    // of the checksums of parts and object; ChecksumNone when not said
 	ChecksumType ChecksumType // S3's default when not said; ChecksumTypeNone without Algorithm
 	IfNoneMatch  bool         // If-None-Match: *, to hold at Complete

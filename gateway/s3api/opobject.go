@@ -25,6 +25,7 @@ type CopyObject struct {
 	Meta        []UserMeta // of the copy, with Replace
 	ReplaceTags bool       // x-amz-tagging-directive: REPLACE; else Tags is empty
 	Tags        []Tag      // of the copy, with ReplaceTags
+	Lock        Lock       // of the copy; that of the source stays there
 	IfNoneMatch bool       // If-None-Match: * of the destination
 	IfMatch     string     // one entity tag of the destination, as sent; "" for none
 	Algorithm   Algorithm  // the checksum that the copy shall have; ChecksumNone when not said

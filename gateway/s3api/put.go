@@ -41,6 +41,9 @@ func parsePutObject(r *request) (Op, *Error) {
 	if op.Tags, err = r.taggingHeader(); err != nil {
 		return nil, err
 	}
+	if op.Lock, err = r.lock(); err != nil {
+		return nil, err
+	}
 	if t, err := r.checksumType(); err != nil || t == Composite { // what is put in one piece has no parts
 		return nil, invalidHeader("x-amz-checksum-type")
 	}

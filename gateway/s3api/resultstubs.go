@@ -72,7 +72,6 @@ var stubAnswers = map[string]any{
 	"GetBucketPolicy":                 "NoSuchBucketPolicy",
 	"GetBucketPolicyStatus":           policyStatusXML{Xmlns: xmlns},
 	"GetBucketTagging":                "NoSuchTagSet",
-	"GetObjectLockConfiguration":      "ObjectLockConfigurationNotFoundError",
 	"GetPublicAccessBlock":            accessBlockXML{xml.Name{}, xmlns, true, true, true, true},
 }
 

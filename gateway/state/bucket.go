@@ -24,10 +24,20 @@ type MadeBucket struct {
 	// Backend and KEK are configured names. They are those of the first time:
 	// a name that comes back has them again.
 	Backend, KEK string
+	// ObjectLock is whether objects can be locked in it, as asked when it was made last.
+	ObjectLock bool
 	// State is one of the Bucket constants.
 	State string
 	// Created is when it was made last.
 	Created time.Time
+}
+
+// objectLock is ObjectLock as rows hold it.
+func (b MadeBucket) objectLock() int64 {
+	if b.ObjectLock {
+		return 1
+	}
+	return 0
 }
 
 // MakeBucket notes a bucket before it is made, in state making. One that was
@@ -41,14 +51,14 @@ func (db *DB) MakeBucket(ctx context.Context, b MadeBucket) error {
 		err := tx.QueryRowContext(ctx, "SELECT backend, kek, state FROM buckets WHERE name = $1", b.Name).Scan(&old.Backend, &old.KEK, &old.State)
 		switch {
 		case errors.Is(err, sql.ErrNoRows):
-			_, err = tx.ExecContext(ctx, "INSERT INTO buckets (name, backend, kek, state, created) VALUES ($1, $2, $3, 'making', $4)", b.Name, b.Backend, b.KEK, now)
+			_, err = tx.ExecContext(ctx, "INSERT INTO buckets (name, backend, kek, object_lock, state, created) VALUES ($1, $2, $3, $4, 'making', $5)", b.Name, b.Backend, b.KEK, b.objectLock(), now)
 			return err
 		case err != nil:
 			return err
 		case old.Backend != b.Backend || old.KEK != b.KEK || old.State != BucketRemoved && old.State != BucketMaking:
 			return ErrConflict
 		}
-		return changed(tx.ExecContext(ctx, "UPDATE buckets SET state = 'making', created = $2 WHERE name = $1", b.Name, now))
+		return changed(tx.ExecContext(ctx, "UPDATE buckets SET state = 'making', object_lock = $2, created = $3 WHERE name = $1", b.Name, b.objectLock(), now))
 	})
 }
 
@@ -65,12 +75,12 @@ func (db *DB) SetBucket(ctx context.Context, name, from, to string) error {
 
 // MadeBuckets returns every bucket that was ever made, by name.
 func (db *DB) MadeBuckets(ctx context.Context) ([]MadeBucket, error) {
-	return list(ctx, db, "reading the buckets made on demand", scanBucket, "SELECT name, backend, kek, state, created FROM buckets ORDER BY name")
+	return list(ctx, db, "reading the buckets made on demand", scanBucket, "SELECT name, backend, kek, object_lock, state, created FROM buckets ORDER BY name")
 }
 
 func scanBucket(row scanner) (b MadeBucket, err error) {
-	var created int64
-	err = row.Scan(&b.Name, &b.Backend, &b.KEK, &b.State, &created)
-	b.Created = fromMicros(created)
+	var lock, created int64
+	err = row.Scan(&b.Name, &b.Backend, &b.KEK, &lock, &b.State, &created)
+	b.ObjectLock, b.Created = lock != 0, fromMicros(created)
 	return b, err
 }

@@ -43,7 +43,8 @@ func TestMadeBuckets(t *testing.T) {
 		conflict(db.MakeBucket(ctx, MadeBucket{Name: "new", Backend: "other", KEK: "local"}))
 		c.now = c.now.Add(time.Hour)
 		must(t, db.MakeBucket(ctx, b), db.MakeBucket(ctx, MadeBucket{Name: "a", Backend: "s3", KEK: "main"}))
-		b.Created = c.now.UTC()
+		b.Created, b.ObjectLock = c.now.UTC(), true
+		must(t, db.MakeBucket(ctx, b)) // asked for again, and otherwise
 		check(MadeBucket{Name: "a", Backend: "s3", KEK: "main", State: BucketMaking, Created: c.now.UTC()}, b)
 	})
 }

@@ -31,7 +31,7 @@ func (o PutOptions) Check() error {
 	if o.Size < 0 {
 		return fmt.Errorf("size %d: %w", o.Size, ErrOptions)
 	}
-	return errors.Join(oneCondition(o.IfNoneMatch, o.IfMatch), CheckMetadata(o.Metadata))
+	return errors.Join(oneCondition(o.IfNoneMatch, o.IfMatch), CheckMetadata(o.Metadata), o.Lock.Check())
 }
 
 // Check returns an error that wraps ErrOptions for two conditions.
@@ -43,7 +43,7 @@ func (o CopyOptions) Check() error {
 	if o.SourceETag == "" {
 		return fmt.Errorf("copy without the tag of its source: %w", ErrOptions)
 	}
-	return errors.Join(oneCondition(o.IfNoneMatch, o.IfMatch), CheckMetadata(o.Metadata))
+	return errors.Join(oneCondition(o.IfNoneMatch, o.IfMatch), CheckMetadata(o.Metadata), o.Lock.Check())
 }
 
 func oneCondition(noneMatch bool, match string) error { //nolint:revive // both are conditions, not modes

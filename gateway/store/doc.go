@@ -31,9 +31,9 @@
 //     ETags. (Sealed bodies are never the same twice.)
 //
 // What a backend may have beside is an interface of its own: [Multiparter],
-// [Copier], [Tagger], [Versioner]. Who needs one asks for it by type assertion;
+// [Copier], [Tagger], [Versioner], [Locker]. Who needs one asks for it by type assertion;
 // a store that wraps another must have those that it has. The suites
-// storetest.RunMultipart, RunCopy, RunTags and RunVersions hold them.
+// storetest.RunMultipart, RunCopy, RunTags, RunVersions and RunLocks hold them.
 //
 // Adapters: store/disk (a local directory), store/s3 (any S3 endpoint).
 package store

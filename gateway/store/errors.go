@@ -37,4 +37,8 @@ var (
 	// ErrPart: the parts named for a multipart upload's completion are not what
 	// the backend has: number, tag, order, or a size that is too small.
 	ErrPart = errors.New("part of a multipart upload does not match")
+	// ErrNoLock: the bucket, or the backend, locks no objects. Nothing changed.
+	ErrNoLock = errors.New("nothing can be locked here")
+	// ErrLocked: the version is locked against what was asked. Nothing changed.
+	ErrLocked = errors.New("object is locked")
 )

@@ -128,6 +128,8 @@ type CopyOptions struct {
 	// one may be set.
 	IfNoneMatch bool
 	IfMatch     string
+	// Lock of the copy, as in PutOptions. That of the source stays with it.
+	Lock Lock
 }
 
 // Tag is one of an object's tags. The backend can read and change it: no
@@ -233,10 +235,18 @@ type VersionPage struct {
 // those are one bucket, and exist already.
 type BucketMaker interface {
 	// MakeBucket makes an empty bucket. ErrPrecondition: there is one of this
-	// name. ErrKey: the backend takes no such name.
-	MakeBucket(ctx context.Context, name string) error
+	// name. ErrKey: the backend takes no such name. ErrNoLock: it cannot make one
+	// in which objects can be locked, and made none.
+	MakeBucket(ctx context.Context, name string, o BucketOptions) error
 
 	// RemoveBucket removes an empty bucket. ErrNotFound: there is none.
 	// ErrPrecondition: it holds objects or unfinished uploads.
 	RemoveBucket(ctx context.Context, name string) error
+}
+
+// BucketOptions of a new bucket.
+type BucketOptions struct {
+	// ObjectLock makes it one whose Store is a Locker that locks; it keeps
+	// versions from the start.
+	ObjectLock bool
 }

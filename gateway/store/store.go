@@ -41,6 +41,9 @@ type Object struct {
 	Metadata string
 	// VersionID is the backend's version, "" where versioning is off.
 	VersionID string
+	// Lock is what keeps this version from being deleted: of a Get or Head of a
+	// store that is a Locker, else zero.
+	Lock Lock
 }
 
 // PutOptions of one write.
@@ -55,6 +58,9 @@ type PutOptions struct {
 	// IfMatch, if not empty, makes the write succeed only if the key exists
 	// with this ETag. At most one of the two conditions may be set.
 	IfMatch string
+	// Lock locks the version that is written, from its first moment. ErrNoLock
+	// where nothing can be locked, by every store that is no Locker.
+	Lock Lock
 }
 
 // GetOptions select a range of the stored bytes. The zero value selects

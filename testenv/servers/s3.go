@@ -123,8 +123,19 @@ func (s *Server) Restart(tb testing.TB) {
 // NewBucket makes a bucket of a new name.
 func (s *Server) NewBucket(tb testing.TB) string {
 	tb.Helper()
+	return s.newBucket(tb, minio.MakeBucketOptions{Region: s.Region})
+}
+
+// NewLockingBucket makes a bucket of a new name in which objects can be locked.
+func (s *Server) NewLockingBucket(tb testing.TB) string {
+	tb.Helper()
+	return s.newBucket(tb, minio.MakeBucketOptions{Region: s.Region, ObjectLocking: true})
+}
+
+func (s *Server) newBucket(tb testing.TB, o minio.MakeBucketOptions) string {
+	tb.Helper()
 	bucket := "test-" + digest([]byte(tb.Name()), []byte(time.Now().String()))
-	if err := s.Client(tb).MakeBucket(tb.Context(), bucket, minio.MakeBucketOptions{Region: s.Region}); err != nil {
+	if err := s.Client(tb).MakeBucket(tb.Context(), bucket, o); err != nil {
 		tb.Fatalf("making bucket %s: %v", bucket, err)
 	}
 	return bucket

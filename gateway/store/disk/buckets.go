@@ -26,8 +26,12 @@ type Buckets struct {
 var _ store.BucketMaker = Buckets{}
 
 // MakeBucket implements store.BucketMaker.
-func (b Buckets) MakeBucket(ctx context.Context, name string) error {
-	if err := errors.Join(store.CheckBucket(name), ctx.Err()); err != nil {
+func (b Buckets) MakeBucket(ctx context.Context, name string, o store.BucketOptions) error {
+	err := errors.Join(store.CheckBucket(name), ctx.Err())
+	if err == nil && o.ObjectLock {
+		err = store.ErrNoLock
+	}
+	if err != nil {
 		return fmt.Errorf("making bucket %q: %w", name, err)
 	}
 	root, err := os.OpenRoot(b.Dir)

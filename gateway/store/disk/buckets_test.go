@@ -38,7 +38,7 @@ func TestBucketsThatStay(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	b := disk.Buckets{Dir: dir}
-	if err := errors.Join(b.MakeBucket(t.Context(), "open"), b.MakeBucket(t.Context(), "uploading")); err != nil {
+	if err := errors.Join(b.MakeBucket(t.Context(), "open", store.BucketOptions{}), b.MakeBucket(t.Context(), "uploading", store.BucketOptions{})); err != nil {
 		t.Fatal(err)
 	}
 	s := open(t, filepath.Join(dir, "open"))

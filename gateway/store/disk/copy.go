@@ -22,7 +22,7 @@ func (s *Store) Copy(ctx context.Context, dst, src string, o store.CopyOptions) 
 
 // copy reads one open file, which stays the version that it was opened as.
 func (s *Store) copy(ctx context.Context, dst, src string, o store.CopyOptions) (_ store.Object, err error) {
-	if err := errors.Join(store.CheckKey(dst), store.CheckKey(src), o.Check(), ctx.Err()); err != nil {
+	if err := errors.Join(store.CheckKey(dst), store.CheckKey(src), o.Check(), noLock(o.Lock), ctx.Err()); err != nil {
 		return store.Object{}, err
 	}
 	if !current(o.SourceVersion) {

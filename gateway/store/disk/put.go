@@ -26,7 +26,7 @@ func (s *Store) Put(ctx context.Context, key string, body io.Reader, o store.Put
 }
 
 func (s *Store) put(ctx context.Context, key string, body io.Reader, o store.PutOptions) (store.Object, error) {
-	if err := errors.Join(store.CheckKey(key), o.Check(), ctx.Err()); err != nil {
+	if err := errors.Join(store.CheckKey(key), o.Check(), noLock(o.Lock), ctx.Err()); err != nil {
 		return store.Object{}, err
 	}
 	if err := s.overtaken(key, condition{noneMatch: o.IfNoneMatch}); err != nil {
@@ -181,4 +181,13 @@ func (s *Store) checkMatch(ctx context.Context, key, etag string) error {
 		err = fmt.Errorf("ETag is %s: %w", got, store.ErrPrecondition)
 	}
 	return errors.Join(err, f.Close())
+}
+
+// noLock refuses what cannot be promised: whoever may write to a directory may
+// delete from it.
+func noLock(l store.Lock) error {
+	if l.IsZero() {
+		return nil
+	}
+	return store.ErrNoLock
 }

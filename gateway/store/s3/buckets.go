@@ -30,9 +30,13 @@ func OpenBuckets(c Config) (Buckets, error) {
 
 // MakeBucket implements store.BucketMaker. It asks once: a second answer to a
 // first one that was lost would be that there is one.
-func (b Buckets) MakeBucket(ctx context.Context, name string) error {
+func (b Buckets) MakeBucket(ctx context.Context, name string, o store.BucketOptions) error {
 	err := b.ask(ctx, name, func(ctx context.Context) error {
-		return b.s.core.MakeBucket(ctx, name, minio.MakeBucketOptions{Region: b.s.c.Region})
+		err := b.s.core.MakeBucket(ctx, name, minio.MakeBucketOptions{Region: b.s.c.Region, ObjectLocking: o.ObjectLock})
+		if e, ok := errors.AsType[minio.ErrorResponse](err); ok && o.ObjectLock && e.Code == "NotImplemented" {
+			return store.ErrNoLock
+		}
+		return err
 	})
 	if err != nil {
 		return fmt.Errorf("making bucket %q: %w", name, err)

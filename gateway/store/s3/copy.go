@@ -57,7 +57,7 @@ func (s *Store) copy(ctx context.Context, dst, src string, o store.CopyOptions) 
 		obj, err = s.copyWhole(ctx, dst, src, o)
 	}
 	obj.Key, obj.Size, obj.Metadata = dst, from.Size, o.Metadata
-	return obj, err
+	return obj, s.lockedOut(ctx, dst, "", o.Lock, err)
 }
 
 // sourceHeader is what every request that copies says about the source.
@@ -77,6 +77,7 @@ func (s *Store) copyWhole(ctx context.Context, dst, src string, o store.CopyOpti
 	for name, value := range objectHeader(o.Metadata) {
 		header[name] = value
 	}
+	setLock(header, o.Lock)
 	header["X-Amz-Metadata-Directive"] = "REPLACE" // tags are copied
 	var info minio.ObjectInfo
 	var t *trip
@@ -114,7 +115,7 @@ func (s *Store) copyInParts(
 	if err != nil {
 		return store.Object{}, err
 	}
-	upload, err := s.create(ctx, dst, o.Metadata, tags)
+	upload, err := s.create(ctx, dst, o.Metadata, tags, o.Lock)
 	if err != nil {
 		return store.Object{}, err
 	}

@@ -102,7 +102,7 @@ func classify(ctx context.Context, err error) error {
 		return fmt.Errorf("%w (status %d, %.60q)", kindOf(resp), resp.StatusCode, resp.Code)
 	}
 	for _, kind := range []error{
-		errRefused, store.ErrUnavailable, store.ErrKey, store.ErrOptions, store.ErrNotFound, store.ErrRange, store.ErrNoUpload,
+		errRefused, store.ErrUnavailable, store.ErrKey, store.ErrOptions, store.ErrNotFound, store.ErrRange, store.ErrNoUpload, store.ErrNoLock,
 	} {
 		if errors.Is(err, kind) {
 			return err

@@ -217,6 +217,8 @@ func TestWrongListings(t *testing.T) {
 		"not grouped":    entry("p/1/2"),
 		"grouped wrong":  "<CommonPrefixes><Prefix>p/1</Prefix></CommonPrefixes>",
 		"negative size":  strings.ReplaceAll(entry("p/1"), "<Size>1", "<Size>-1"),
+		"no ETag":        strings.ReplaceAll(entry("p/1"), `<ETag>"e"</ETag>`, ""),
+		"empty ETag":     strings.ReplaceAll(entry("p/1"), `"e"`, `""`),
 		"no XML":         "<",
 		"bad escape":     "<EncodingType>url</EncodingType>" + entry("p/%zz"),
 		"too many":       entry("p/1") + entry("p/2") + entry("p/3") + entry("p/4") + entry("p/5"),

@@ -232,7 +232,7 @@ func check(names []name, o store.ListOptions) error {
 		if !ok || i > 0 && names[i-1].name == n.name {
 			return wrongAnswer("a name that was not asked for")
 		}
-		if grouped == (n.object != nil) || n.object != nil && n.object.Size < 0 {
+		if grouped == (n.object != nil) || n.object != nil && (n.object.Size < 0 || n.object.ETag == "") {
 			return wrongAnswer("an entry of the wrong sort")
 		}
 	}

@@ -205,10 +205,10 @@ func (l *versionListing) rows(o store.VersionListOptions) ([]row, error) {
 		if e.XMLName.Local != "Version" && e.XMLName.Local != "DeleteMarker" {
 			continue
 		}
-		if e.Size < 0 || checkVersion(e.VersionID) != nil {
+		v := &store.Version{Latest: e.IsLatest, Marker: e.XMLName.Local == "DeleteMarker"}
+		if e.Size < 0 || checkVersion(e.VersionID) != nil || !v.Marker && strings.Trim(e.ETag, `"`) == "" {
 			return nil, wrongAnswer("a version that cannot be one")
 		}
-		v := &store.Version{Latest: e.IsLatest, Marker: e.XMLName.Local == "DeleteMarker"}
 		v.VersionID, v.LastModified = cmp.Or(e.VersionID, store.NullVersion), e.LastModified.UTC()
 		if !v.Marker {
 			v.Size, v.ETag = e.Size, strings.Trim(e.ETag, `"`)

@@ -19,21 +19,28 @@ import (
 
 // CreateMultipart implements store.Multiparter.
 func (s *Store) CreateMultipart(ctx context.Context, key, metadata string) (string, error) {
-	if err := store.CheckMetadata(metadata); err != nil {
-		return "", fmt.Errorf("beginning an upload of %q: %w", key, err)
-	}
-	return s.create(ctx, key, metadata, nil)
+	return s.CreateLocked(ctx, key, metadata, store.Lock{})
 }
 
-// create begins an upload of an object with these tags. It is tried again only
+// CreateLocked implements store.Locker.
+func (s *Store) CreateLocked(ctx context.Context, key, metadata string, lock store.Lock) (string, error) {
+	if err := errors.Join(store.CheckMetadata(metadata), lock.Check()); err != nil {
+		return "", fmt.Errorf("beginning an upload of %q: %w", key, err)
+	}
+	upload, err := s.create(ctx, key, metadata, nil, lock)
+	return upload, s.lockedOut(ctx, key, "", lock, err)
+}
+
+// create begins an upload of an object with these tags and this lock. It is tried again only
 // when the backend has answered: each one that succeeds makes an upload, and one
 // that nobody knows the name of stays.
-func (s *Store) create(ctx context.Context, key, metadata string, tags []store.Tag) (string, error) {
+func (s *Store) create(ctx context.Context, key, metadata string, tags []store.Tag, lock store.Lock) (string, error) {
 	var answer struct {
 		XMLName  xml.Name `xml:"InitiateMultipartUploadResult"`
 		UploadID string   `xml:"UploadId"`
 	}
 	header := objectHeader(metadata)
+	setLock(header, lock)
 	if len(tags) > 0 {
 		header["X-Amz-Tagging"] = tagQuery(tags)
 	}
@@ -166,7 +173,7 @@ func (s *Store) complete(
 		return err
 	})
 	if err != nil {
-		return store.Object{}, absentUpload(conditional(err, o.IfMatch))
+		return store.Object{}, s.lockedOut(ctx, key, "", store.Lock{}, absentUpload(conditional(err, o.IfMatch)))
 	}
 	return s.completed(ctx, key, info)
 }

@@ -31,19 +31,27 @@ func (s *Store) put(ctx context.Context, key string, body io.Reader, o store.Put
 	exact := exactly(body, o.Size)
 	var info minio.UploadInfo
 	err := s.send(ctx, exact, func(ctx context.Context, body io.Reader) (err error) {
-		info, err = s.core.Client.PutObject(ctx, s.c.Bucket, key, body, o.Size, putOptions(o))
+		info, err = s.putter(o).PutObject(ctx, s.c.Bucket, key, body, o.Size, putOptions(o))
 		return err
 	})
 	if err != nil {
-		return store.Object{}, conditional(err, o.IfMatch)
+		return store.Object{}, s.lockedOut(ctx, key, "", o.Lock, conditional(err, o.IfMatch))
 	}
 	if info.ETag == "" || !exact.Complete() {
 		return store.Object{}, wrongAnswer("success before the whole body, or without an ETag")
 	}
 	return store.Object{
 		Key: key, Size: o.Size, ETag: info.ETag, LastModified: info.LastModified,
-		Metadata: o.Metadata, VersionID: version(info.VersionID),
+		Metadata: o.Metadata, VersionID: version(info.VersionID), Lock: o.Lock,
 	}, nil
+}
+
+// putter gives the client of a write. S3 demands a checksum beside a lock.
+func (s *Store) putter(o store.PutOptions) *minio.Client {
+	if o.Lock.IsZero() {
+		return s.core.Client
+	}
+	return s.summing.Client
 }
 
 // exactly returns the reader of a body of size bytes.
@@ -97,6 +105,10 @@ func putOptions(o store.PutOptions) minio.PutObjectOptions {
 	opts.DisableContentSha256 = o.Size == 0
 	if o.Metadata != "" {
 		opts.UserMetadata = map[string]string{metadataName: o.Metadata}
+	}
+	if !o.Lock.IsZero() {
+		opts.Mode, opts.RetainUntilDate, opts.LegalHold = minio.RetentionMode(o.Lock.Mode), o.Lock.Until, minio.LegalHoldStatus(o.Lock.Hold)
+		opts.Checksum = minio.ChecksumCRC32C
 	}
 	setConditions(&opts, o.IfNoneMatch, o.IfMatch)
 	return opts

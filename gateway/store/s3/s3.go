@@ -81,6 +81,7 @@ const (
 // optional.
 type Store struct {
 	core     *minio.Core
+	summing  *minio.Core // can send a checksum behind a body
 	creds    *credentials.Credentials
 	http     *http.Client
 	endpoint *url.URL
@@ -91,7 +92,7 @@ var (
 	_ store.Multiparter = (*Store)(nil)
 	_ store.Copier      = (*Store)(nil)
 	_ store.Tagger      = (*Store)(nil)
-	_ store.Versioner   = (*Store)(nil)
+	_ store.Locker      = (*Store)(nil)
 )
 
 // Open checks the configuration and returns the store. It does not connect:
@@ -125,13 +126,18 @@ func open(c Config) (*Store, error) {
 	if s.creds, err = credentialsOf(c); err != nil {
 		return nil, err
 	}
-	s.core, err = minio.NewCore(u.Host, &minio.Options{
+	o := minio.Options{
 		Creds:      s.creds,
 		Secure:     u.Scheme == "https",
 		Transport:  transport,
 		Region:     c.Region,
 		MaxRetries: 1, // what can be tried again, is tried again here
-	})
+	}
+	if s.core, err = minio.NewCore(u.Host, &o); err != nil {
+		return nil, err
+	}
+	o.TrailingHeaders = true
+	s.summing, err = minio.NewCore(u.Host, &o)
 	return s, err
 }
 
@@ -193,7 +199,7 @@ func describe(key string, info minio.ObjectInfo) (store.Object, error) {
 	}
 	return store.Object{
 		Key: key, Size: info.Size, ETag: info.ETag, LastModified: info.LastModified.UTC(),
-		Metadata: meta, VersionID: version(info.VersionID),
+		Metadata: meta, VersionID: version(info.VersionID), Lock: lockOf(info.Headers),
 	}, nil
 }
 

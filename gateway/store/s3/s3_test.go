@@ -168,6 +168,26 @@ func TestVersions(t *testing.T) {
 	each(t, plain, storetest.RunVersions)
 }
 
+// versitygw, without a directory for versions, has no buckets that lock.
+func TestLocks(t *testing.T) {
+	t.Parallel()
+	for _, b := range backends[:2] {
+		t.Run(b.name, func(t *testing.T) {
+			t.Parallel()
+			server := b.server(t)
+			b.harness.Open = func(tb testing.TB) store.Store {
+				tb.Helper()
+				return open(tb, server)
+			}
+			b.harness.OpenLocking = func(tb testing.TB) store.Store {
+				tb.Helper()
+				return openWith(tb, server, func(c *s3.Config) { c.Bucket = server.NewLockingBucket(tb) })
+			}
+			storetest.RunLocks(t, b.harness)
+		})
+	}
+}
+
 func TestBuckets(t *testing.T) {
 	t.Parallel()
 	for _, b := range plain {

@@ -3,11 +3,13 @@
 package s3
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/minio/minio-go/v7"
 
@@ -67,11 +69,22 @@ func (s *Store) DeleteVersion(ctx context.Context, key, version string) (store.D
 		err := s.core.RemoveObject(t.in(ctx), s.c.Bucket, key, minio.RemoveObjectOptions{VersionID: version})
 		return ofVersion(err, version)
 	})
+	if errors.Is(err, store.ErrNotFound) && version != "" {
+		// Some backends say of what is locked what they say of a version that
+		// there cannot be.
+		o, herr := s.HeadVersion(ctx, key, version)
+		switch {
+		case herr == nil && o.Lock.Holds(time.Now()):
+			return store.Deleted{}, fmt.Errorf("deleting %q: %w", key, store.ErrLocked)
+		case !errors.Is(herr, store.ErrNotFound):
+			return store.Deleted{}, fmt.Errorf("deleting %q: %w", key, cmp.Or(herr, wrongAnswer("no such version, of one that is there")))
+		}
+	}
 	if errors.Is(err, store.ErrNotFound) {
 		return store.Deleted{}, nil // some backends tell
 	}
 	if err != nil {
-		return store.Deleted{}, err
+		return store.Deleted{}, s.lockedOut(ctx, key, version, store.Lock{}, err)
 	}
 	return store.Deleted{VersionID: versionOf(t), Marker: t.get("X-Amz-Delete-Marker") == "true"}, nil
 }

@@ -89,6 +89,7 @@ func TestWrongVersionListings(t *testing.T) {
 		"grouped wrong":  "<CommonPrefixes><Prefix>p/1</Prefix></CommonPrefixes>",
 		"negative size":  strings.ReplaceAll(entry("p/1", "v"), "<Size>1", "<Size>-1"),
 		"no version":     entry("p/1", "a b"),
+		"no ETag":        strings.ReplaceAll(entry("p/1", "v"), `<ETag>"e"</ETag>`, ""),
 		"no XML":         "<",
 		"bad escape":     "<EncodingType>url</EncodingType>" + entry("p/%zz", "v"),
 		"no way on":      "<IsTruncated>true</IsTruncated>",

@@ -35,6 +35,8 @@ const (
 	SetTags
 	Versioning
 	ListVersions
+	Retain
+	LockRule
 )
 
 // Rule says what goes wrong, and when. Its zero value matches every call and

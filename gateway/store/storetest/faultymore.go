@@ -15,7 +15,7 @@ var (
 	_ store.Multiparter = (*Faulty)(nil)
 	_ store.Copier      = (*Faulty)(nil)
 	_ store.Tagger      = (*Faulty)(nil)
-	_ store.Versioner   = (*Faulty)(nil)
+	_ store.Locker      = (*Faulty)(nil)
 )
 
 // Store returns the Faulty as a store that keeps versions only if the one behind
@@ -144,4 +144,24 @@ func (f *Faulty) DeleteVersion(ctx context.Context, key, version string) (store.
 // ListVersions implements store.Versioner.
 func (f *Faulty) ListVersions(ctx context.Context, o store.VersionListOptions) (store.VersionPage, error) {
 	return call(ctx, f, ListVersions, o.Prefix, func(v store.Versioner) (store.VersionPage, error) { return v.ListVersions(ctx, o) })
+}
+
+// CreateLocked implements store.Locker.
+func (f *Faulty) CreateLocked(ctx context.Context, key, metadata string, lock store.Lock) (string, error) {
+	return call(ctx, f, CreateMultipart, key, func(l store.Locker) (string, error) {
+		return l.CreateLocked(ctx, key, metadata, lock)
+	})
+}
+
+// Retain implements store.Locker.
+func (f *Faulty) Retain(ctx context.Context, key, version string, r store.Retention) error {
+	_, err := call(ctx, f, Retain, key, func(l store.Locker) (nothing, error) {
+		return nothing{}, l.Retain(ctx, key, version, r)
+	})
+	return err
+}
+
+// LockRule implements store.Locker.
+func (f *Faulty) LockRule(ctx context.Context) (store.LockRule, error) {
+	return call(ctx, f, LockRule, "", func(l store.Locker) (store.LockRule, error) { return l.LockRule(ctx) })
 }

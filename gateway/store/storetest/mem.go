@@ -25,6 +25,11 @@ type Mem struct {
 	// Versioned makes it keep what is overwritten and deleted. It is set before
 	// the first use.
 	Versioned bool
+	// Locks makes it lock objects; it then keeps versions, too. It is set before
+	// the first use.
+	Locks bool
+	// Rule is what the bucket locks of its own accord, as it is told; it does not.
+	Rule store.LockRule
 
 	mu      sync.Mutex // guards all below
 	objects map[string][]memObject
@@ -43,12 +48,12 @@ var (
 	_ store.Multiparter = (*Mem)(nil)
 	_ store.Copier      = (*Mem)(nil)
 	_ store.Tagger      = (*Mem)(nil)
-	_ store.Versioner   = (*Mem)(nil)
+	_ store.Locker      = (*Mem)(nil)
 )
 
 // Put implements store.Store.
 func (m *Mem) Put(ctx context.Context, key string, body io.Reader, o store.PutOptions) (store.Object, error) {
-	if err := errors.Join(store.CheckKey(key), o.Check(), ctx.Err()); err != nil {
+	if err := errors.Join(store.CheckKey(key), o.Check(), m.mayLock(o.Lock), ctx.Err()); err != nil {
 		return store.Object{}, fmt.Errorf("writing %q: %w", key, err)
 	}
 	b, err := io.ReadAll(store.NewExact(body, o.Size))
@@ -57,7 +62,7 @@ func (m *Mem) Put(ctx context.Context, key string, body io.Reader, o store.PutOp
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	obj, err := m.publish(key, memObject{Object: store.Object{Metadata: o.Metadata}, body: b}, store.CompleteOptions{IfNoneMatch: o.IfNoneMatch, IfMatch: o.IfMatch})
+	obj, err := m.publish(key, memObject{Object: store.Object{Metadata: o.Metadata, Lock: o.Lock}, body: b}, store.CompleteOptions{IfNoneMatch: o.IfNoneMatch, IfMatch: o.IfMatch})
 	if err != nil {
 		return store.Object{}, fmt.Errorf("writing %q: %w", key, err)
 	}
@@ -83,7 +88,7 @@ func (m *Mem) push(key string, obj memObject) {
 	if m.objects == nil {
 		m.objects = make(map[string][]memObject)
 	}
-	if m.Versioned {
+	if m.keeps() {
 		obj.VersionID = rand.Text()
 		m.objects[key] = append(m.objects[key], obj)
 	} else {
@@ -186,7 +191,7 @@ func (m *Mem) List(ctx context.Context, o store.ListOptions) (store.ListPage, er
 		if err != nil && !errors.Is(err, store.ErrNotFound) {
 			return store.ListPage{}, err
 		}
-		obj.Metadata, obj.Key = "", page.Objects[i].Key
+		obj.Metadata, obj.Lock, obj.Key = "", store.Lock{}, page.Objects[i].Key
 		page.Objects[i] = obj.Object
 	}
 	return page, ctx.Err()

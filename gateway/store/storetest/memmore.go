@@ -20,6 +20,7 @@ import (
 
 type memUpload struct {
 	key, metadata string
+	lock          store.Lock
 	parts         map[int]memPart
 }
 
@@ -30,7 +31,12 @@ type memPart struct {
 
 // CreateMultipart implements store.Multiparter.
 func (m *Mem) CreateMultipart(ctx context.Context, key, metadata string) (string, error) {
-	if err := errors.Join(store.CheckKey(key), store.CheckMetadata(metadata), ctx.Err()); err != nil {
+	return m.CreateLocked(ctx, key, metadata, store.Lock{})
+}
+
+// CreateLocked implements store.Locker.
+func (m *Mem) CreateLocked(ctx context.Context, key, metadata string, lock store.Lock) (string, error) {
+	if err := errors.Join(store.CheckKey(key), store.CheckMetadata(metadata), lock.Check(), m.mayLock(lock), ctx.Err()); err != nil {
 		return "", fmt.Errorf("beginning an upload of %q: %w", key, err)
 	}
 	m.mu.Lock()
@@ -39,7 +45,7 @@ func (m *Mem) CreateMultipart(ctx context.Context, key, metadata string) (string
 		m.uploads = make(map[string]*memUpload)
 	}
 	name := rand.Text()
-	m.uploads[name] = &memUpload{key, metadata, make(map[int]memPart)}
+	m.uploads[name] = &memUpload{key, metadata, lock, make(map[int]memPart)}
 	return name, nil
 }
 
@@ -101,7 +107,7 @@ func (m *Mem) CompleteMultipart(
 		}
 		body.Write(part.body)
 	}
-	obj, err := m.publish(key, memObject{Object: store.Object{Metadata: u.metadata}, body: body.Bytes()}, o)
+	obj, err := m.publish(key, memObject{Object: store.Object{Metadata: u.metadata, Lock: u.lock}, body: body.Bytes()}, o)
 	if err != nil {
 		return store.Object{}, fmt.Errorf("completing %q: %w", key, err)
 	}
@@ -131,7 +137,7 @@ func (m *Mem) Uploads() int {
 
 // Copy implements store.Copier.
 func (m *Mem) Copy(ctx context.Context, dst, src string, o store.CopyOptions) (store.Object, error) {
-	if err := errors.Join(store.CheckKey(dst), store.CheckKey(src), o.Check(), ctx.Err()); err != nil {
+	if err := errors.Join(store.CheckKey(dst), store.CheckKey(src), o.Check(), m.mayLock(o.Lock), ctx.Err()); err != nil {
 		return store.Object{}, fmt.Errorf("copying %q to %q: %w", src, dst, err)
 	}
 	m.mu.Lock()
@@ -145,7 +151,7 @@ func (m *Mem) Copy(ctx context.Context, dst, src string, o store.CopyOptions) (s
 	var obj store.Object
 	if from.ETag == o.SourceETag {
 		c := store.CompleteOptions{IfNoneMatch: o.IfNoneMatch, IfMatch: o.IfMatch}
-		obj, err = m.publish(dst, memObject{Object: store.Object{Metadata: o.Metadata}, body: from.body, tags: from.tags}, c)
+		obj, err = m.publish(dst, memObject{Object: store.Object{Metadata: o.Metadata, Lock: o.Lock}, body: from.body, tags: from.tags}, c)
 	}
 	if err != nil {
 		return store.Object{}, fmt.Errorf("copying %q to %q: %w", src, dst, err)
@@ -179,7 +185,7 @@ func (m *Mem) SetTags(ctx context.Context, key, version string, tags []store.Tag
 
 // Versioning implements store.Versioner.
 func (m *Mem) Versioning(ctx context.Context) (string, error) {
-	if m.Versioned {
+	if m.keeps() {
 		return "Enabled", ctx.Err()
 	}
 	return "", ctx.Err()
@@ -192,7 +198,7 @@ func (m *Mem) DeleteVersion(ctx context.Context, key, version string) (store.Del
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if version == "" && m.Versioned {
+	if version == "" && m.keeps() {
 		m.push(key, memObject{Object: store.Object{Key: key, LastModified: time.Now()}, marker: true})
 		return store.Deleted{VersionID: m.objects[key][len(m.objects[key])-1].VersionID, Marker: true}, nil
 	}
@@ -201,6 +207,9 @@ func (m *Mem) DeleteVersion(ctx context.Context, key, version string) (store.Del
 		return store.Deleted{}, nil
 	}
 	gone := m.objects[key][i]
+	if gone.Lock.Holds(time.Now()) {
+		return store.Deleted{}, fmt.Errorf("deleting %q: %w", key, store.ErrLocked)
+	}
 	if m.objects[key] = slices.Delete(slices.Clone(m.objects[key]), i, i+1); len(m.objects[key]) == 0 {
 		delete(m.objects, key)
 	}
@@ -255,7 +264,7 @@ func (m *Mem) versionsAfter(key string, o store.VersionListOptions) []store.Vers
 	var versions []store.Version
 	for i := len(all) - 1; i >= 0; i-- {
 		v := store.Version{Object: all[i].Object, Latest: i == len(all)-1, Marker: all[i].marker}
-		v.Metadata, v.VersionID = "", cmp.Or(v.VersionID, store.NullVersion)
+		v.Metadata, v.Lock, v.VersionID = "", store.Lock{}, cmp.Or(v.VersionID, store.NullVersion)
 		versions = append(versions, v)
 		if key == o.KeyMarker && v.VersionID == o.VersionMarker {
 			versions = nil

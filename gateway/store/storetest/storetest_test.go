@@ -25,6 +25,7 @@ func TestFaultyWithoutRules(t *testing.T) {
 // optional are the suites of what a store may have.
 var optional = map[string]func(*testing.T, storetest.Harness){
 	"Multipart": storetest.RunMultipart, "Copy": storetest.RunCopy, "Tags": storetest.RunTags, "Versions": storetest.RunVersions,
+	"Locks": storetest.RunLocks,
 }
 
 func TestOptional(t *testing.T) {
@@ -33,8 +34,9 @@ func TestOptional(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			run(t, storetest.Harness{
-				Open:   func(testing.TB) store.Store { return new(storetest.Mem) },
-				Enable: func(_ testing.TB, s store.Store) { s.(*storetest.Mem).Versioned = true },
+				Open:        func(testing.TB) store.Store { return new(storetest.Mem) },
+				Enable:      func(_ testing.TB, s store.Store) { s.(*storetest.Mem).Versioned = true },
+				OpenLocking: func(testing.TB) store.Store { return &storetest.Mem{Locks: true} },
 			})
 		})
 		t.Run("Faulty"+name, func(t *testing.T) {
@@ -42,6 +44,9 @@ func TestOptional(t *testing.T) {
 			run(t, storetest.Harness{
 				Open: func(testing.TB) store.Store {
 					return storetest.NewFaulty(new(storetest.Mem), 1)
+				},
+				OpenLocking: func(testing.TB) store.Store {
+					return storetest.NewFaulty(&storetest.Mem{Locks: true}, 1)
 				},
 				KeepsNoVersions: true,
 			})

@@ -55,6 +55,9 @@ type Harness struct {
 	KeepsNoVersions bool
 	// Enable makes the backend of a store keep versions from now on.
 	Enable func(t testing.TB, s store.Store)
+	// OpenLocking returns an empty store of a bucket that locks objects, new at
+	// each call.
+	OpenLocking func(t testing.TB) store.Store
 }
 
 // withDefaults returns the harness with nothing left to test for nil.

@@ -22,7 +22,7 @@ func RunBuckets(t *testing.T, b store.BucketMaker, open func(t *testing.T, name 
 	wantKind(t, "removing what is not there", b.RemoveBucket(ctx, name), store.ErrNotFound)
 	var made atomic.Int32
 	together(4, func(int) {
-		if err := b.MakeBucket(ctx, name); err == nil {
+		if err := b.MakeBucket(ctx, name, store.BucketOptions{}); err == nil {
 			made.Add(1)
 		} else if !errors.Is(err, store.ErrUnavailable) {
 			wantKind(t, "making what another makes", err, store.ErrPrecondition)
@@ -31,9 +31,9 @@ func RunBuckets(t *testing.T, b store.BucketMaker, open func(t *testing.T, name 
 	if made.Load() > 1 {
 		t.Errorf("%d of 4 made one bucket", made.Load())
 	}
-	wantKind(t, "making what is there", b.MakeBucket(ctx, name), store.ErrPrecondition)
+	wantKind(t, "making what is there", b.MakeBucket(ctx, name, store.BucketOptions{}), store.ErrPrecondition)
 	for _, bad := range []string{"", "ab", "../" + name, "UPPER", "a/b", strings.Repeat("b", 64), ".removed"} {
-		wantKind(t, fmt.Sprintf("making %q", bad), b.MakeBucket(ctx, bad), store.ErrKey)
+		wantKind(t, fmt.Sprintf("making %q", bad), b.MakeBucket(ctx, bad, store.BucketOptions{}), store.ErrKey)
 		wantKind(t, fmt.Sprintf("removing %q", bad), b.RemoveBucket(ctx, bad), store.ErrKey)
 	}
 
@@ -49,7 +49,7 @@ func RunBuckets(t *testing.T, b store.BucketMaker, open func(t *testing.T, name 
 	closed()
 	wantKind(t, "removing what is empty", b.RemoveBucket(ctx, name), nil)
 	wantKind(t, "removing it again", b.RemoveBucket(ctx, name), store.ErrNotFound)
-	wantKind(t, "making it again", b.MakeBucket(ctx, name), nil)
+	wantKind(t, "making it again", b.MakeBucket(ctx, name, store.BucketOptions{}), nil)
 	s, closed = open(t, name)
 	expectAbsent(t, s, "d/k")
 	closed()
@@ -57,6 +57,6 @@ func RunBuckets(t *testing.T, b store.BucketMaker, open func(t *testing.T, name 
 
 	ended, cancel := context.WithCancel(ctx)
 	cancel()
-	wantKind(t, "making after the end", b.MakeBucket(ended, name), context.Canceled)
+	wantKind(t, "making after the end", b.MakeBucket(ended, name, store.BucketOptions{}), context.Canceled)
 	wantKind(t, "removing after the end", b.RemoveBucket(ended, name), context.Canceled)
 }
