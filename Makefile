@@ -39,9 +39,9 @@ bench:
 judges:
 	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 60m ./testenv/judges
 
-# The unmodified clients alone: curl, boto3, rclone.
+# Every unmodified client, the heavy ones too, and the table of gateway/s3api/S3.md.
 clients: build
-	$(GO) test -count 1 -timeout 20m ./testenv/clients
+	$(GO) test -count 1 -timeout 60m ./testenv/clients -full
 
 clean:
 	rm -rf bin tour testenv/bench/out

@@ -5,6 +5,8 @@ package clients
 import (
 	"bytes"
 	"crypto/rand"
+	"errors"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -29,7 +31,12 @@ const (
 var stepNames = []string{"upload", "download", "range", "list", "sync", "copy", "delete", "multipart"}
 
 // large is the size of the multipart upload.
-const large = 200 << 20
+func large() int {
+	if *full {
+		return 200 << 20
+	}
+	return 40 << 20
+}
 
 // client is a client of the table in S3.md. Each of its ways is a row.
 type client struct {
@@ -80,9 +87,14 @@ roles:
       - {do: [read, list, write, delete], paths: ["models/**"]}
 `
 
+// slug is a name for folders, keys and SPIFFE IDs.
+func slug(name string) string {
+	return strings.ToLower(strings.NewReplacer(" ", "-", ",", "").Replace(name))
+}
+
 func newWorld(t *testing.T, name string, by way) *world {
 	t.Helper()
-	row := strings.ToLower(strings.NewReplacer(" ", "-", ",", "").Replace(name) + "-" + string(by))
+	row := slug(name + " " + string(by))
 	path := "/client/" + row
 	w := &world{
 		way: by, gate: shared, bucket: "models", prefix: row + "/", dir: t.TempDir(), id: shared.PEM(t, path),
@@ -90,7 +102,7 @@ func newWorld(t *testing.T, name string, by way) *world {
 	}
 	w.env = w.clean
 	if by == agent {
-		w.agent = shared.Agent(t, gate.AgentOptions{Path: path})
+		w.agent = shared.Agent(t, gate.AgentOptions{Path: path, Doors: `forward: {listen: "127.0.0.1:0", domain: ` + domain + `}`})
 		w.url = w.agent.Endpoint
 		w.env = slices.Concat(w.clean, w.agent.Env(t))
 	}
@@ -160,8 +172,8 @@ var moving = []string{"artifact.read", "artifact.write", "artifact.copy", "artif
 func (w *world) moved(t *testing.T, under string) []string {
 	t.Helper()
 	var out []string
-	for _, r := range w.gate.Records(t, audit.SearchQuery{Who: w.who, Path: w.bucket + "/" + w.prefix + under + "**", Decision: "allow"}) {
-		if slices.Contains(moving, r.Event) {
+	for _, r := range w.gate.Records(t, audit.SearchQuery{Who: w.who, Path: w.bucket + "/" + w.prefix + "**", Decision: "allow"}) {
+		if slices.Contains(moving, r.Event) && strings.HasPrefix(r.Key, w.prefix+under) {
 			out = append(out, r.Event+" "+r.Key)
 		}
 	}
@@ -197,6 +209,61 @@ func (w *world) once(t *testing.T, under string, n int) {
 	if len(seen) != n {
 		t.Errorf("%d objects were written under %s, want %d", len(seen), under, n)
 	}
+}
+
+// inParts wants an object to have been written as a multipart upload.
+func (w *world) inParts(t *testing.T, key string) {
+	t.Helper()
+	parts := 0
+	for _, m := range w.moved(t, key) {
+		switch m {
+		case "upload.part " + w.prefix + key:
+			parts++
+		case "upload.complete " + w.prefix + key:
+			if parts < 2 {
+				t.Errorf("%s was written in %d parts", key, parts)
+			}
+			return
+		}
+	}
+	t.Errorf("%s was not written as a multipart upload", key)
+}
+
+// tree makes a folder "tree" to synchronize and gives the number of its files.
+func (w *world) tree(t *testing.T) int {
+	t.Helper()
+	files := map[string]int{"0": 0, "1": 1, "65536": 65536, "1000000": 1_000_000, "sub/ä b+": 100}
+	for name, size := range files {
+		w.make(t, filepath.Join("tree", name), size)
+	}
+	return len(files)
+}
+
+// sameTree wants two folders to hold the same files.
+func (w *world) sameTree(t *testing.T, got, want string) {
+	t.Helper()
+	g, e := os.DirFS(w.path(got)), os.DirFS(w.path(want))
+	must(t, fs.WalkDir(e, ".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		a, err := fs.ReadFile(g, path)
+		b, err2 := fs.ReadFile(e, path)
+		if !bytes.Equal(a, b) {
+			t.Errorf("%s of %s (%d bytes) is not that of %s (%d bytes)", path, got, len(a), want, len(b))
+		}
+		return errors.Join(err, err2)
+	}))
+}
+
+// getenv reads the environment of the client's commands.
+func (w *world) getenv(name string) string {
+	for _, kv := range w.env {
+		if value, ok := strings.CutPrefix(kv, name+"="); ok {
+			return value
+		}
+	}
+	return ""
 }
 
 func must(t testing.TB, err error) {

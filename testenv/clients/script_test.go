@@ -5,6 +5,7 @@ package clients
 import (
 	"bytes"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -20,7 +21,7 @@ func script(python func(testing.TB) string, file string, args ...string) func(*t
 		t.Helper()
 		path, err := filepath.Abs(file)
 		must(t, err)
-		argv := append([]string{python(t), path, string(w.way), w.bucket, w.prefix, w.dir, w.gate.Endpoint, w.id}, args...)
+		argv := append([]string{python(t), path, string(w.way), w.bucket, w.prefix, w.dir, w.gate.Endpoint, w.id, strconv.Itoa(large())}, args...)
 		if w.way == agent {
 			flags := append([]string{gate.AgentBinary(t), "run"}, w.gate.IdentityFlags(t, strings.TrimPrefix(w.who, "spiffe://"+gate.TrustDomain))...)
 			argv = append(append(flags, "--"), argv...)

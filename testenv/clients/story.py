@@ -11,10 +11,10 @@ import traceback
 
 # way is "mTLS" or "agent"; endpoint, cert, key and ca are for mTLS alone: on the way agent everything comes from the environment.
 way, bucket, prefix, folder, endpoint, _id = sys.argv[1:7]
-rest = sys.argv[7:]
+LARGE = int(sys.argv[7])  # bytes of the multipart upload
+rest = sys.argv[8:]
 cert, key, ca = f"{_id}/svid.pem", f"{_id}/key.pem", f"{_id}/bundle.pem"
 base = f"{bucket}/{prefix}"  # all that this client may touch
-LARGE = 200 << 20
 
 
 def make(name, size):

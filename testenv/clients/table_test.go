@@ -28,7 +28,9 @@ const (
 )
 
 func TestMain(m *testing.M) {
-	code := gate.Main(m, gate.Options{Policy: policy}, func(g *gate.Gate) { shared = g })
+	code := gate.Main(m, gate.Options{Policy: policy, DNS: []string{"localhost", domain, "*." + domain}, Config: map[string]string{
+		"listeners": `{s3_mtls: {address: "127.0.0.1:0", domain: ` + domain + `}, metrics: {address: "127.0.0.1:0"}}`,
+	}}, func(g *gate.Gate) { shared = g })
 	if *full {
 		if err := writeTable(); err != nil {
 			fmt.Fprintln(os.Stderr, "writing the table of clients:", err)
@@ -61,7 +63,7 @@ func TestClients(t *testing.T) {
 			continue
 		}
 		for _, by := range c.ways {
-			t.Run(strings.ReplaceAll(c.name, " ", "_")+"/"+string(by), func(t *testing.T) {
+			t.Run(slug(c.name)+"/"+string(by), func(t *testing.T) {
 				t.Parallel()
 				perform(t, c, by)
 			})

@@ -69,6 +69,8 @@ type Options struct {
 	Dir string
 	// CA issues the gateway's certificate and its clients'; default a new one.
 	CA *certstest.CA
+	// DNS are the names in the gateway's certificate; default localhost.
+	DNS []string
 }
 
 // Gate is a running gateway. Its fields are set by Start and Restart.
@@ -167,7 +169,7 @@ func (g *Gate) write(t testing.TB) {
 	must(t, os.MkdirAll(g.Dir, 0o700))
 	must(t, os.WriteFile(g.ConfigFile(), []byte(b.String()), 0o600))
 	must(t, os.WriteFile(g.PolicyFile(), []byte(g.opts.Policy), 0o600))
-	must(t, pemfile.Write(filepath.Join(g.Dir, "id"), g.CA.SVID(t, "/gateway", certstest.Options{})))
+	must(t, pemfile.Write(filepath.Join(g.Dir, "id"), g.CA.SVID(t, "/gateway", certstest.Options{DNS: g.opts.DNS})))
 }
 
 func must(t testing.TB, err error) {
