@@ -42,10 +42,11 @@ type AgentIdentity struct {
 
 // Forward is the door for S3 clients.
 type Forward struct {
-	On     bool   `yaml:"-"`
-	Listen string `yaml:"listen" as:"local" doc:"IP:PORT of the loopback, or unix:///PATH"`
-	UID    int64  `yaml:"uid" as:"count 0..4294967294" doc:"who may use a unix socket; absent is the agent's own user"` // -1 = absent
-	Domain string `yaml:"domain" as:"domain" doc:"BUCKET.domain is taken as a Host too"`                                // "" = none besides localhost
+	On          bool   `yaml:"-"`
+	Listen      string `yaml:"listen" as:"local" doc:"IP:PORT of the loopback, or unix:///PATH"`
+	UID         int64  `yaml:"uid" as:"count 0..4294967294" doc:"who may use a unix socket; absent is the agent's own user"` // -1 = absent
+	Domain      string `yaml:"domain" as:"domain" doc:"BUCKET.domain is taken as a Host too"`                                // "" = none besides localhost
+	Connections int    `yaml:"connections" as:"count 1..100000" doc:"how many may be open at once; over that, those that have not signed yet make room"`
 }
 
 // AgentCredentials is the door for container credentials.
@@ -92,7 +93,7 @@ func EmbeddedAgent() *Agent {
 
 func baseAgent() *Agent {
 	return &Agent{
-		Version: 1, Forward: Forward{Listen: DefaultForward, UID: -1}, Credentials: AgentCredentials{Listen: DefaultCredentials},
+		Version: 1, Forward: Forward{Listen: DefaultForward, UID: -1, Connections: 1024}, Credentials: AgentCredentials{Listen: DefaultCredentials},
 		SVIDFiles: SVIDFiles{Reload: Reload{Signal: ReloadSignal{Name: "HUP"}}}, Log: Log{Level: "info", Format: "text"},
 	}
 }

@@ -29,7 +29,7 @@ log: {level: debug}
 		Version:     1,
 		Gateway:     config.AgentGateway{S3: "https://s3.acme.ai:9443", SessionKeys: "https://s3.acme.ai:9444", ID: certs.MustParseID("spiffe://acme.ai/gateway")},
 		Identity:    config.AgentIdentity{Source: "workload", Workload: config.Workload{Socket: "unix:///run/spire/agent.sock"}},
-		Forward:     config.Forward{On: true, Listen: "unix:///run/agent.sock", UID: 1000, Domain: "s3.local"},
+		Forward:     config.Forward{On: true, Listen: "unix:///run/agent.sock", UID: 1000, Domain: "s3.local", Connections: 1024},
 		Credentials: config.AgentCredentials{On: true, Listen: config.DefaultCredentials},
 		SVIDFiles:   config.SVIDFiles{On: true, Dir: "/etc/x/svid", Reload: config.Reload{Exec: []string{"systemctl", "reload", "nginx"}, Signal: config.ReloadSignal{Name: "HUP"}}},
 		Log:         config.Log{Level: "debug", Format: "text"},

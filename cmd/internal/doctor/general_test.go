@@ -65,6 +65,12 @@ func TestGateway(t *testing.T) {
 		{"it sends elsewhere", func(rw http.ResponseWriter, r *http.Request) { http.Redirect(rw, r, "/x", http.StatusFound) }, nil, w.gateway + ": it answers 302 Found: "},
 		{"it is somebody else", nil, func(c *doctor.Config) { c.GatewayID = certs.MustParseID("spiffe://acme.ai/other") }, w.gateway + ": the server there is not the gateway: "},
 		{"it does not know our issuer", nil, func(c *doctor.Config) { w.foreign(t, c) }, w.gateway + ": the gateway does not take this certificate: "},
+		{"it is no address", nil, func(c *doctor.Config) { c.Gateway = "https://a b" }, "https://a b: it is not the address of a gateway; write --endpoint "},
+		{"an identity that is not whole", nil, func(c *doctor.Config) {
+			c.Identity = func(context.Context) (*certs.Material, error) {
+				return &certs.Material{ID: w.me.ID, Chain: w.me.Chain}, nil
+			}
+		}, "identity: "},
 		{"it is away", nil, func(c *doctor.Config) { c.Gateway = "https://127.0.0.1:1" }, "https://127.0.0.1:1: connection refused; is the gateway up"},
 	} {
 		w.answer = tt.answer
