@@ -27,36 +27,6 @@ func Rclone(tb testing.TB) string {
 	return installed(tb, "rclone", "rclone")
 }
 
-// Python returns the python3 of a virtual environment that holds exactly the
-// packages of python/requirements.txt, boto3 among them.
-func Python(tb testing.TB) string {
-	tb.Helper()
-	notShort(tb)
-	requirements := filepath.Join(sourceDir(tb, "python"), "requirements.txt")
-	system := installed(tb, "python3", "python3-venv")
-	text, err := os.ReadFile(requirements)
-	version, err2 := exec.CommandContext(tb.Context(), system, "--version").Output()
-	if err := errors.Join(err, err2); err != nil {
-		tb.Fatal(err)
-	}
-	// A virtual environment knows its own path, so it is made in place: what
-	// marks it complete is a file, made last.
-	name := "python-" + digest(text, version)
-	done := cached(tb, name+".done", func(path string) error {
-		tb.Log("making the Python environment, once")
-		venv := filepath.Join(filepath.Dir(path), name)
-		return errors.Join(makeVenv(system, venv, requirements), os.WriteFile(path, text, 0o600))
-	})
-	return filepath.Join(filepath.Dir(done), name, "bin", "python3")
-}
-
-func makeVenv(system, venv, requirements string) error {
-	if err := command(system, "-m", "venv", "--clear", venv); err != nil {
-		return fmt.Errorf("%w (on Debian: apt-get install python3-venv)", err)
-	}
-	return command(filepath.Join(venv, "bin", "python3"), "-m", "pip", "install", "--quiet", "--requirement", requirements)
-}
-
 // installed returns the path of a program, installing its Debian package if it
 // is absent and this process may.
 func installed(tb testing.TB, program, debian string) string {
