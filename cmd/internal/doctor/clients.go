@@ -32,6 +32,7 @@ func readAWS(l *look) settings { return l.aws() }
 var clients = map[string]client{
 	"boto3":            {name: "boto3", endpoint: awsEndpoint, keys: awsKeys, ca: awsCA, mtls: "Config(client_cert=...)", signs: true, read: readAWS, snippet: boto3Snippet},
 	"aws":              {name: "aws", endpoint: awsEndpoint, keys: awsKeys, ca: awsCA, signs: true, read: readAWS, snippet: awsSnippet},
+	"aws-sdk-go-v2":    {name: "aws-sdk-go-v2", endpoint: awsEndpoint, keys: awsKeys, ca: awsCA, mtls: "Options.HTTPClient", signs: true, read: readAWS, snippet: awsGoSnippet},
 	"s3fs":             {name: "s3fs", endpoint: awsEndpoint, keys: awsKeys, ca: awsCA, mtls: "config_kwargs={'client_cert': ...}", signs: true, read: readAWS, snippet: s3fsSnippet},
 	"datasets":         {name: "datasets", endpoint: awsEndpoint, keys: awsKeys, ca: awsCA, signs: true, read: readAWS, snippet: datasetsSnippet},
 	"dvc":              {name: "dvc", endpoint: awsEndpoint, keys: awsKeys, ca: awsCA, signs: true, read: readDVC, more: checkDVC, snippet: dvcSnippet},

@@ -23,6 +23,7 @@ type about struct {
 
 var known = map[string]about{
 	"aws":              {"AWS_ENDPOINT_URL_S3", "AWS_CA_BUNDLE", false, false},
+	"aws-sdk-go-v2":    {"AWS_ENDPOINT_URL_S3", "AWS_CA_BUNDLE", true, false},
 	"boto3":            {"AWS_ENDPOINT_URL_S3", "AWS_CA_BUNDLE", true, false},
 	"curl":             {"AWS_ENDPOINT_URL_S3", "CURL_CA_BUNDLE", true, true},
 	"datasets":         {"AWS_ENDPOINT_URL_S3", "AWS_CA_BUNDLE", false, false},
@@ -181,6 +182,15 @@ func TestOneClient(t *testing.T) {
 		{"rclone", with(agent, remote+"TYPE", "swift"), []string{remote + "type: the remote is of type swift; "}},
 		{"rclone", with(agent, remote+"PROVIDER", ""), []string{remote + "provider: rclone takes it for Amazon itself"}},
 		{"rclone", with(agent, remote+"PROVIDER", "AWS"), []string{remote + "provider: rclone takes it for Amazon itself"}},
+		{"rclone", with(agent, remote+"PROVIDER", "AWS", remote+"ENDPOINT", "http://192.0.2.7:1"), []string{
+			remote + "endpoint: plain HTTP to 192.0.2.7:1", remote + "provider: rclone takes it for Amazon itself",
+		}},
+		{"rclone", with(agent, remote+"PROVIDER", "AWS", remote+"ENDPOINT", "https://s3.acme.invalid"), []string{
+			remote + "endpoint: no TLS with s3.acme.invalid", remote + "use_multipart_etag: rclone takes it for Amazon itself, and the ETag",
+		}},
+		{"rclone", with(agent, remote+"PROVIDER", "AWS", remote+"ENDPOINT", "https://s3.acme.invalid", remote+"USE_MULTIPART_ETAG", "false"), []string{
+			remote + "endpoint: no TLS with s3.acme.invalid",
+		}},
 		{"rclone", with(agent, remote+"FORCE_PATH_STYLE", "false"), []string{remote + "force_path_style: the bucket would be sought in DNS; "}},
 		{"rclone", with(agent, remote+"ENV_AUTH", "false"), []string{"AWS_ACCESS_KEY_ID: it is not set: rclone has nothing to sign with; "}},
 		{"rclone", with(agent, remote+"ENV_AUTH", "", remote+"ACCESS_KEY_ID", key), []string{remote + "access_key_id: an access key without its secret; "}},

@@ -4,6 +4,8 @@ package doctor
 
 import (
 	"encoding/json"
+	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -157,7 +159,7 @@ func readRclone(l *look) settings {
 func (l *look) rcloneRemote() (remote map[string]string, from string) {
 	const prefix = "RCLONE_CONFIG_SEALGATE_"
 	remote = map[string]string{}
-	for _, key := range []string{"type", "provider", "endpoint", "env_auth", "access_key_id", "secret_access_key", "session_token", "force_path_style"} {
+	for _, key := range []string{"type", "provider", "endpoint", "env_auth", "access_key_id", "secret_access_key", "session_token", "force_path_style", "use_multipart_etag"} {
 		if v := l.Getenv(prefix + strings.ToUpper(key)); v != "" {
 			remote[key] = v
 		}
@@ -182,14 +184,28 @@ func (l *look) rcloneRemote() (remote map[string]string, from string) {
 	return remote, path + " "
 }
 
+// checkRcloneProvider: what takes the gateway for Amazon itself works only
+// where a bucket may stand in the host's name, and an ETag is no MD5.
+func checkRcloneProvider(l *look, remote map[string]string, from string) {
+	if p := remote["provider"]; len(remote) == 0 || p != "" && !strings.EqualFold(p, "AWS") {
+		return
+	}
+	u, err := url.Parse(remote["endpoint"])
+	switch {
+	case err != nil || loopback(u.Hostname()) || net.ParseIP(u.Hostname()) != nil:
+		l.wrong(from+"provider", "rclone takes it for Amazon itself and puts the bucket into the host name, whatever force_path_style says",
+			"write provider = Other, or name the endpoint by a domain: forward.domain of the agent, listeners.s3_mtls.domain of the gateway")
+	case remote["use_multipart_etag"] != "false":
+		l.wrong(from+"use_multipart_etag", "rclone takes it for Amazon itself, and the ETag of a multipart upload for an MD5", "write use_multipart_etag = false, or provider = Other")
+	}
+}
+
 func checkRclone(l *look, s settings) {
 	remote, from := l.rcloneRemote()
 	if t := remote["type"]; t != "" && t != "s3" {
 		l.wrong(from+"type", "the remote is of type "+t, "write type = s3")
 	}
-	if p := remote["provider"]; len(remote) > 0 && (p == "" || strings.EqualFold(p, "AWS")) {
-		l.wrong(from+"provider", "rclone takes it for Amazon itself and puts the bucket into the host name, whatever force_path_style says", "write provider = Other")
-	}
+	checkRcloneProvider(l, remote, from)
 	if remote["force_path_style"] == "false" {
 		l.wrong(from+"force_path_style", "the bucket would be sought in DNS", "take it out")
 	}

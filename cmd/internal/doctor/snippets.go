@@ -88,6 +88,18 @@ info, err := c.StatObject(ctx, %q, %q, minio.StatObjectOptions{})
 `, bucket, key)
 }
 
+func awsGoSnippet(l *look, w way, bucket, key string) string {
+	head := fmt.Sprintf("head, err := c.HeadObject(ctx, &s3.HeadObjectInput{Bucket: aws.String(%q), Key: aws.String(%q)})\n", bucket, key)
+	if w != wayMTLS {
+		return viaAgent + "cfg, err := config.LoadDefaultConfig(ctx)\nc := s3.NewFromConfig(cfg)\n" + head
+	}
+	return files + fmt.Sprintf(`// tlsConfig holds Certificates (me/svid.pem, me/key.pem) and RootCAs (me/bundle.pem)
+c := s3.New(s3.Options{BaseEndpoint: aws.String(%q), UsePathStyle: true, Region: "us-east-1",
+	HTTPClient:  &http.Client{Transport: &http.Transport{TLSClientConfig: tlsConfig}},
+	Credentials: credentials.NewStaticCredentialsProvider("any", "any", "")})
+`, l.Gateway) + head
+}
+
 func rcloneSnippet(l *look, w way, bucket, key string) string {
 	if w != wayMTLS {
 		return viaAgent + fmt.Sprintf("rclone lsl 'sealgate:%s/%s'\n", bucket, key)
