@@ -19,6 +19,8 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
+// awsGo is told to write path style where the endpoint has a name; for the
+// address of an agent it does so by itself.
 type awsGo struct {
 	*world
 	c     *s3.Client
@@ -30,7 +32,7 @@ func openAWSGo(t *testing.T, w *world) play {
 	access, secret := w.keys()
 	tr := w.transport(t)
 	a := &awsGo{w, s3.New(s3.Options{
-		BaseEndpoint: &w.url, UsePathStyle: true, Region: "us-east-1", HTTPClient: &http.Client{Transport: tr},
+		BaseEndpoint: &w.url, UsePathStyle: w.way == mtls, Region: "us-east-1", HTTPClient: &http.Client{Transport: tr},
 		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 			return aws.Credentials{AccessKeyID: access, SecretAccessKey: secret}, nil
 		}),
