@@ -27,19 +27,19 @@ func attrFrom(h s3api.Headers, meta []s3api.UserMeta) envelope.Attr {
 	for _, m := range meta {
 		a.User = append(a.User, envelope.UserMeta(m))
 	}
-	return a
+	return withRedirect(a, h.Redirect)
 }
 
 func headersOf(a envelope.Attr) s3api.Headers {
 	return s3api.Headers{
 		ContentType: a.ContentType, ContentEncoding: a.ContentEncoding, ContentDisposition: a.ContentDisposition,
-		ContentLanguage: a.ContentLanguage, CacheControl: a.CacheControl, Expires: a.Expires,
+		ContentLanguage: a.ContentLanguage, CacheControl: a.CacheControl, Expires: a.Expires, Redirect: redirectOf(a),
 	}
 }
 
 func metaOf(a envelope.Attr) []s3api.UserMeta {
 	var out []s3api.UserMeta
-	for _, m := range a.User {
+	for _, m := range withRedirect(a, "").User {
 		out = append(out, s3api.UserMeta(m))
 	}
 	return out

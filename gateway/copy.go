@@ -67,7 +67,7 @@ func (x *exchange) copyObject(op *s3api.CopyObject, g policy.Grant) (err error) 
 
 // plan decides how to copy, and what the copy will be.
 func (c *copying) plan() error {
-	c.attr = c.src.object.Attr()
+	c.attr = withRedirect(c.src.object.Attr(), c.op.Headers.Redirect)
 	if c.op.Replace {
 		c.attr = attrOf(&s3api.PutObject{Headers: c.op.Headers, Meta: c.op.Meta})
 		c.attr.Checksum = c.src.object.Attr().Checksum

@@ -19,7 +19,7 @@ import (
 // a header for their new name (FORMAT.md §5, "Copies").
 func (c *copying) planRewrap(copier store.Copier) error {
 	r := envelope.RewrapConfig{Key: c.key, Location: envelope.Location{Bucket: c.g.Bucket(), Key: c.g.Key()}}
-	if c.op.Replace {
+	if c.op.Replace || redirectOf(c.attr) != redirectOf(c.src.object.Attr()) {
 		r.Attr = &c.attr
 	}
 	meta, err := c.src.object.Rewrap(r)

@@ -53,6 +53,9 @@ func SetObjectHeaders(h http.Header, a ObjectAnswer) {
 		// S3 sends it in lower case.
 		h["x-amz-meta-"+m.Name] = []string{m.Value}
 	}
+	if to := a.Headers.Redirect; to != "" {
+		h.Set(redirectHeader, to)
+	}
 	if a.PartsCount > 0 {
 		h.Set("X-Amz-Mp-Parts-Count", strconv.Itoa(a.PartsCount))
 	}

@@ -43,7 +43,7 @@ func TestObjectHeaders(t *testing.T) {
 		}, 200, common("Content-Length", "0")},
 		{"stored headers", func(a *ObjectAnswer) {
 			a.Checksum = Checksum{}
-			a.Headers = Headers{"text/html", "gzip", "inline", "fr", "no-store", "0"}
+			a.Headers = Headers{"text/html", "gzip", "inline", "fr", "no-store", "0", ""}
 			a.Meta = []UserMeta{{"a-b", "1"}, {"c", "ü"}}
 			a.Override = Headers{ContentType: "text/plain"}
 		}, 200, common("Content-Type", "text/plain", "Content-Encoding", "gzip", "Content-Disposition", "inline", "Content-Language", "fr",

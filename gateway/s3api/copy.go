@@ -129,6 +129,7 @@ func parseCopyObject(r *request) (Op, *Error) {
 	if op.Replace {
 		op.Headers, op.Meta = stored, meta
 	}
+	op.Headers.Redirect = stored.Redirect
 	if op.ReplaceTags {
 		if op.Tags, err = r.taggingHeader(); err != nil {
 			return nil, err
@@ -146,7 +147,7 @@ func parseCopyObject(r *request) (Op, *Error) {
 // changesNothing reports a copy of an object to itself that asks for no
 // change.
 func (r *request) changesNothing(op *CopyObject) bool {
-	return op.Source.Resource() == op.Resource() && op.Source.VersionID == "" && !op.Replace &&
+	return op.Source.Resource() == op.Resource() && op.Source.VersionID == "" && !op.Replace && op.Headers.Redirect == "" &&
 		op.Algorithm == ChecksumNone && !r.header.has("x-amz-storage-class") && !r.header.has("x-amz-server-side-encryption")
 }
 

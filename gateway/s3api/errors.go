@@ -69,6 +69,7 @@ var Codes = map[string]struct {
 	"InvalidPart":                       {http.StatusBadRequest, "One or more of the specified parts could not be found.  The part may not have been uploaded, or the specified entity tag may not match the part's entity tag."},
 	"InvalidPartNumber":                 {http.StatusRequestedRangeNotSatisfiable, "The requested partnumber is not satisfiable."},
 	"InvalidPartOrder":                  {http.StatusBadRequest, "The list of parts was not in ascending order. Parts must be ordered by part number."},
+	"InvalidRedirectLocation":           {http.StatusBadRequest, "The website redirect location must have a prefix of 'http://' or 'https://' or '/'."},
 	"InvalidRange":                      {http.StatusRequestedRangeNotSatisfiable, "The requested range is not satisfiable"},
 	"InvalidRequest":                    {http.StatusBadRequest, "Invalid Request."},
 	"InvalidStorageClass":               {http.StatusBadRequest, "The storage class you specified is not valid"},

@@ -121,6 +121,8 @@ type Headers struct {
 	ContentLanguage    string
 	CacheControl       string
 	Expires            string
+	// Redirect is what x-amz-website-redirect-location said.
+	Redirect string
 }
 
 // UserMeta is one x-amz-meta header: its lower-case name without that prefix,

@@ -34,11 +34,15 @@ type route struct {
 	params  []string // query keys
 	headers []string // of If-* and x-amz-*, on an operation that changes something
 	body    bool     // else a body is refused
+	// redirects tells that serve reads x-amz-website-redirect-location.
+	redirects bool
 }
 
 func (rt route) knows(param string) bool { return slices.Contains(rt.params, param) }
 
-func (rt route) reads(header string) bool { return slices.Contains(rt.headers, header) }
+func (rt route) reads(header string) bool {
+	return slices.Contains(rt.headers, header) || rt.redirects && header == redirectHeader
+}
 
 // changes reports whether carrying the operation out may change something.
 func (rt route) changes() bool { return rt.method != get && rt.method != head }
@@ -80,8 +84,8 @@ var servedBuckets = []route{
 var servedObjects = []route{
 	{name: "GetObject", method: get, level: object, serve: parseGetObject, op: &GetObject{}, params: append([]string{"partNumber", "versionId"}, overrideParams...)},
 	{name: "HeadObject", method: head, level: object, serve: parseHeadObject, op: &HeadObject{}, params: append([]string{"partNumber", "versionId"}, overrideParams...)},
-	{name: "PutObject", method: put, level: object, when: notCopy, serve: parsePutObject, op: &PutObject{}, body: true, params: []string{"partNumber"}, headers: append([]string{"if-match", "if-none-match", "x-amz-checksum-type", "x-amz-tagging"}, lockHeaders...)},
-	{name: "CopyObject", method: put, level: object, serve: parseCopyObject, op: &CopyObject{}, headers: append([]string{"if-match", "if-none-match", "x-amz-metadata-directive", "x-amz-tagging-directive", "x-amz-tagging"}, slices.Concat(copyHeaders, lockHeaders)...)},
+	{name: "PutObject", method: put, level: object, when: notCopy, serve: parsePutObject, op: &PutObject{}, redirects: true, body: true, params: []string{"partNumber"}, headers: append([]string{"if-match", "if-none-match", "x-amz-checksum-type", "x-amz-tagging"}, lockHeaders...)},
+	{name: "CopyObject", method: put, level: object, serve: parseCopyObject, op: &CopyObject{}, redirects: true, headers: append([]string{"if-match", "if-none-match", "x-amz-metadata-directive", "x-amz-tagging-directive", "x-amz-tagging"}, slices.Concat(copyHeaders, lockHeaders)...)},
 	{name: "DeleteObject", method: del, level: object, serve: parseDeleteObject, op: &DeleteObject{}, params: []string{"versionId"}, headers: []string{"x-amz-bypass-governance-retention"}},
 	{name: "DeleteObjects", method: post, level: bucket, sub: "delete", serve: parseDeleteObjects, op: &DeleteObjects{}, body: true, headers: []string{"x-amz-bypass-governance-retention"}},
 	{name: "GetObjectAttributes", method: get, level: object, sub: "attributes", serve: parseGetObjectAttributes, op: &GetObjectAttributes{}, params: []string{"versionId"}},
@@ -94,7 +98,7 @@ var servedObjects = []route{
 }
 
 var servedUploads = []route{
-	{name: "CreateMultipartUpload", method: post, level: object, sub: "uploads", serve: parseCreateMultipartUpload, op: &CreateMultipartUpload{}, headers: append([]string{"if-match", "if-none-match", "x-amz-checksum-type", "x-amz-tagging"}, lockHeaders...)},
+	{name: "CreateMultipartUpload", method: post, level: object, sub: "uploads", serve: parseCreateMultipartUpload, op: &CreateMultipartUpload{}, redirects: true, headers: append([]string{"if-match", "if-none-match", "x-amz-checksum-type", "x-amz-tagging"}, lockHeaders...)},
 	{name: "UploadPartCopy", method: put, level: object, sub: "uploadId", when: isPartCopy, serve: parseUploadPartCopy, op: &UploadPartCopy{}, params: []string{"partNumber"}, headers: append([]string{copySource + "-range"}, copyHeaders...)},
 	{name: "UploadPart", method: put, level: object, sub: "uploadId", when: hasParam("partNumber"), serve: parseUploadPart, op: &UploadPart{}, body: true, params: []string{"partNumber"}},
 	{name: "CompleteMultipartUpload", method: post, level: object, sub: "uploadId", serve: parseCompleteMultipartUpload, op: &CompleteMultipartUpload{}, body: true, headers: []string{"if-match", "if-none-match", "x-amz-checksum-type", mpObjectSize, "x-amz-tagging"}},

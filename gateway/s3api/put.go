@@ -75,7 +75,10 @@ func (r *request) writeConditions() (ifNoneMatch bool, ifMatch string, err *Erro
 
 // metadata takes over what is kept with the object.
 func (r *request) metadata() (stored Headers, meta []UserMeta, err *Error) {
-	size := 0
+	if stored.Redirect, err = r.redirect(); err != nil {
+		return Headers{}, nil, err
+	}
+	size := len(stored.Redirect)
 	for _, f := range systemHeaders {
 		value := r.header.get(f.request)
 		if f.request == "content-encoding" {

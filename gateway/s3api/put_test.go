@@ -15,7 +15,7 @@ func TestPutKeepsItsHeaders(t *testing.T) {
 	op := parsed[*PutObject](t, "PUT /models/a/k", "Content-Length: 3", "Content-Type: text/plain", "Content-Encoding: gzip",
 		"Content-Disposition: inline", "Content-Language: fr", "Cache-Control: no-store", "Expires: 0",
 		"X-Amz-Meta-Zeta: 1", "x-amz-meta-alpha:  ü  ", "x-amz-meta-empty:")
-	want := Headers{"text/plain", "gzip", "inline", "fr", "no-store", "0"}
+	want := Headers{"text/plain", "gzip", "inline", "fr", "no-store", "0", ""}
 	if op.Headers != want || op.Size != 3 || op.Key != "a/k" {
 		t.Errorf("op = %+v", op)
 	}
