@@ -21,13 +21,16 @@ func TestSubresourcesOfForbiddenKeys(t *testing.T) {
 		{"attributes", "GET", "?attributes", "GetObjectAttributes"},
 		{"access list", "GET", "?acl", "GetObjectAcl"},
 		{"setting the access list", "PUT", "?acl", "PutObjectAcl"},
+		{"retention", "GET", "?retention", "GetObjectRetention"},
+		{"setting a retention", "PUT", "?retention", "PutObjectRetention"},
+		{"legal hold", "GET", "?legal-hold", "GetObjectLegalHold"},
 		{"a version", "GET", "?versionId=null", "GetObject"},
 		{"HEAD of a version", "HEAD", "?versionId=null", "HeadObject"},
 		{"removing a version", "DELETE", "?versionId=null", "DeleteObject"},
 	} {
 		answers := map[string]string{}
 		for _, key := range []string{"there", "none0"} {
-			extra := map[string]string{"GetObjectAttributes": "x-amz-object-attributes: ObjectSize\r\n", "PutObjectAcl": "x-amz-acl: private\r\nContent-Length: 0\r\n", "PutObjectTagging": "Content-MD5: 4vRzFpVFySiAYZtwlvgFBw==\r\nContent-Length: 0\r\n"}[tt.action]
+			extra := map[string]string{"GetObjectAttributes": "x-amz-object-attributes: ObjectSize\r\n", "PutObjectAcl": "x-amz-acl: private\r\nContent-Length: 0\r\n", "PutObjectRetention": "Content-Length: 0\r\n", "PutObjectTagging": "Content-MD5: 4vRzFpVFySiAYZtwlvgFBw==\r\nContent-Length: 0\r\n"}[tt.action]
 			a := raw(t, shared, stranger, tt.method+" /datasets/subs/"+key+tt.query+" HTTP/1.1\r\nHost: x\r\n"+extra+"\r\n")
 			l.add(tt.name+" of "+key, stranger, a, denied(tt.action, "datasets/subs/"+key))
 			body := bytes.ReplaceAll(a.Body, []byte(a.Header.Get("X-Amz-Request-Id")), []byte("ID"))
