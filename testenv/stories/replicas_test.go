@@ -25,6 +25,8 @@ import (
 type pair struct {
 	t        *testing.T
 	postgres *servers.Postgres
+	server   *servers.Server
+	bucket   string // of models, with the server
 	gates    [2]*gate.Gate
 	clients  [2]*http.Client
 }
@@ -41,12 +43,12 @@ roles:
       - {do: [bucket-create, bucket-delete], paths: ["gateway/buckets/*"]}
 `
 
-// twoReplicas starts both at the same moment, with nothing there.
-func twoReplicas(t *testing.T) *pair {
+// twoReplicasOn starts both at the same moment, with nothing there.
+func twoReplicasOn(t *testing.T, s *servers.Server) *pair {
 	t.Helper()
-	p := &pair{t: t, postgres: servers.NewPostgreSQL(t)}
-	s := servers.Versitygw(t)
-	o, _ := backendOptions(t, s, s.Endpoint, "")
+	p := &pair{t: t, postgres: servers.NewPostgreSQL(t), server: s}
+	o, st := backendOptions(t, s, s.Endpoint, "")
+	p.bucket = st.buckets["models"]
 	o.CA, o.Policy = certstest.NewCA(t, gate.TrustDomain), replicaPolicy
 	o.Config["buckets_on_demand"] = "{enabled: true}"
 	keys := t.TempDir()
@@ -113,7 +115,7 @@ func eventually(t *testing.T, what string, holds func() error) {
 // through both, keys move under both, and PostgreSQL may be away meanwhile.
 func TestTwoReplicas(t *testing.T) {
 	t.Parallel()
-	p := twoReplicas(t)
+	p := twoReplicasOn(t, servers.Versitygw(t))
 	p.share()
 	p.upload("models/big")
 	p.rotate()
