@@ -106,6 +106,7 @@ func (g *agent) openCredentials() (*door, error) {
 	d := &door{name: doorCredentials, listen: "http://" + l.Addr().String() + lend.Path, about: "token in " + file, tokenFile: file}
 	lender := lend.New(g.id, g.settings.gateway, g.settings.gatewayID)
 	e, err := lend.NewDoor(lend.DoorConfig{
+		Identity: func() error { _, err := g.id.Current(); return err },
 		Session: func(ctx context.Context, n lend.Narrowing) (lend.Session, error) {
 			s, err := lender.Session(ctx, n)
 			d.say("", faultOf(err))

@@ -60,6 +60,11 @@ func (i *identity) adopt() {
 func (i *identity) await(ctx context.Context, patience time.Duration) (*certs.Material, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
+	return i.awaitEver(ctx)
+}
+
+// awaitEver is await until ctx ends.
+func (i *identity) awaitEver(ctx context.Context) (*certs.Material, error) {
 	for {
 		updated := i.Updated()
 		m, err := i.Current()

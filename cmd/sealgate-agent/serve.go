@@ -122,7 +122,8 @@ func (g *agent) serve(ctx context.Context, stdout io.Writer) error {
 // welcome says what is open once it is known who this is, and what is wrong
 // with the doors as far as that can be seen now.
 func (g *agent) welcome(ctx context.Context, stdout io.Writer) error {
-	if _, err := g.id.await(ctx, patience); err == nil {
+	_, none := g.id.await(ctx, patience)
+	if none == nil {
 		g.tryCredentials(ctx)
 	}
 	if ctx.Err() != nil {
@@ -130,6 +131,11 @@ func (g *agent) welcome(ctx context.Context, stdout io.Writer) error {
 	}
 	if err := g.banner(stdout); err != nil {
 		return fmt.Errorf("saying what is open: %w", err)
+	}
+	if none != nil { // the log tells then what could not be told here
+		if _, err := g.id.awaitEver(ctx); err == nil {
+			g.tryCredentials(ctx)
+		}
 	}
 	return nil
 }

@@ -15,6 +15,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sync/singleflight"
+
+	"github.com/sealgate/sealgate/certs"
 	"github.com/sealgate/sealgate/gateway/s3api"
 )
 
@@ -23,6 +26,9 @@ const Path = "/creds"
 
 // DoorConfig shapes a door.
 type DoorConfig struct {
+	// Identity says whether the identity that sessions are lent for is still
+	// there. Required.
+	Identity func() error
 	// Session gets a session from the gateway. Required.
 	Session func(context.Context, Narrowing) (Session, error)
 	// Token is what a caller must show. Required.
@@ -41,13 +47,14 @@ type Door struct {
 
 	served, refused atomic.Int64
 
-	mu   sync.Mutex
-	lent map[Narrowing]*lent
+	asking singleflight.Group // by narrowing
+
+	mu   sync.Mutex // guards below
+	lent map[Narrowing]lent
 }
 
 // lent is a session that is handed out again for a while.
 type lent struct {
-	mu   sync.Mutex // held while the gateway is asked
 	s    Session
 	made time.Time
 }
@@ -65,7 +72,7 @@ func NewDoor(c DoorConfig, l net.Listener) (*Door, error) {
 	if !ok || !tcp.IP.IsLoopback() {
 		return nil, errors.New(l.Addr().String() + " can be reached from other machines; listen on 127.0.0.1")
 	}
-	return &Door{conf: c, host: tcp.String(), port: strconv.Itoa(tcp.Port), lent: map[Narrowing]*lent{}}, nil
+	return &Door{conf: c, host: tcp.String(), port: strconv.Itoa(tcp.Port), lent: map[Narrowing]lent{}}, nil
 }
 
 // Served counts the sessions that were given out, and the refusals.
@@ -153,6 +160,9 @@ func failure(err error) (status int, reason, why string) {
 		}
 		return http.StatusForbidden, "gateway_refused", e.Error()
 	}
+	if errors.Is(err, certs.ErrNoMaterial) {
+		return http.StatusServiceUnavailable, "no_identity", "this agent has no identity at present: " + err.Error()
+	}
 	return http.StatusServiceUnavailable, "gateway_unreachable", "asking the gateway for a session: " + err.Error()
 }
 
@@ -177,33 +187,49 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 	_ = json.NewEncoder(w).Encode(v) // a caller that has gone asks again
 }
 
-// session gives one that is fresh, and asks the gateway once for all who wait.
+// session gives one that is fresh. The gateway is asked once for all who wait,
+// and what it answers, or that it does not, is the answer to all of them.
 func (d *Door) session(ctx context.Context, n Narrowing) (Session, error) {
-	e := d.entry(n)
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	now := time.Now()
-	if now.Sub(e.made) < fresh && e.s.Expires.Sub(now) > e.s.Expires.Sub(e.made)/2 {
-		return e.s, nil
-	}
-	s, err := d.conf.Session(ctx, n)
-	if err != nil {
+	if err := d.conf.Identity(); err != nil {
 		return Session{}, err
 	}
-	e.s, e.made = s, now
-	return s, nil
+	if s, ok := d.held(n); ok {
+		return s, nil
+	}
+	asked := d.asking.DoChan(n.Role+" "+n.Scope, func() (any, error) { // no role holds a space
+		if s, ok := d.held(n); ok { // made between the look and the call
+			return s, nil
+		}
+		s, err := d.conf.Session(context.WithoutCancel(ctx), n) // who asked first may go, others wait
+		if err != nil {
+			return nil, err
+		}
+		d.hold(n, s)
+		return s, nil
+	})
+	select {
+	case <-ctx.Done():
+		return Session{}, ctx.Err()
+	case r := <-asked:
+		if r.Err != nil {
+			return Session{}, r.Err
+		}
+		return r.Val.(Session), nil
+	}
 }
 
-func (d *Door) entry(n Narrowing) *lent {
+func (d *Door) held(n Narrowing) (Session, bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	e := d.lent[n]
-	if e == nil {
-		if len(d.lent) >= maxLent {
-			clear(d.lent)
-		}
-		e = &lent{}
-		d.lent[n] = e
+	e, now := d.lent[n], time.Now()
+	return e.s, now.Sub(e.made) < fresh && e.s.Expires.Sub(now) > e.s.Expires.Sub(e.made)/2
+}
+
+func (d *Door) hold(n Narrowing, s Session) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(d.lent) >= maxLent {
+		clear(d.lent)
 	}
-	return e
+	d.lent[n] = lent{s: s, made: time.Now()}
 }

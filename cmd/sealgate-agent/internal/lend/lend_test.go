@@ -17,6 +17,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -114,13 +115,18 @@ func TestSessionRefused(t *testing.T) {
 // door opens one in front of sessions that a test makes up.
 func door(t *testing.T, session func(context.Context, lend.Narrowing) (lend.Session, error)) (addr string, refused *[]string) {
 	t.Helper()
+	return doorOf(t, func() error { return nil }, session)
+}
+
+func doorOf(t *testing.T, identity func() error, session func(context.Context, lend.Narrowing) (lend.Session, error)) (addr string, refused *[]string) {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // does not wait
 	if err != nil {
 		t.Fatal(err)
 	}
 	refused = &[]string{}
 	d, err := lend.NewDoor(lend.DoorConfig{
-		Session: session, Token: "the-token", Log: slog.New(slog.DiscardHandler),
+		Identity: identity, Session: session, Token: "the-token", Log: slog.New(slog.DiscardHandler),
 		Refused: func(_ int, _, reason, _ string) { *refused = append(*refused, reason) },
 	}, l)
 	if err != nil {
@@ -207,6 +213,77 @@ func TestDoorDemands(t *testing.T) {
 	}
 	if asked.Load() != 1 {
 		t.Errorf("the gateway was asked %d times for one narrowing, want once", asked.Load())
+	}
+}
+
+// A gateway that hangs holds nobody up for longer than one call takes, however
+// many wait, and whoever goes does not take the call along.
+func TestDoorAsksOnceForAll(t *testing.T) {
+	t.Parallel()
+	var asked atomic.Int64
+	hang := make(chan struct{})
+	addr, _ := door(t, func(ctx context.Context, _ lend.Narrowing) (lend.Session, error) {
+		asked.Add(1)
+		select {
+		case <-hang:
+		case <-ctx.Done():
+		}
+		return lend.Session{}, errors.New("no answer")
+	})
+	first, leave := context.WithCancel(t.Context())
+	var left, rest sync.WaitGroup
+	left.Go(func() {
+		req, err := http.NewRequestWithContext(first, http.MethodGet, "http://"+addr+"/creds", http.NoBody)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		req.Header.Set("Authorization", "the-token")
+		resp, err := http.DefaultTransport.RoundTrip(req)
+		if err == nil {
+			_ = resp.Body.Close()
+			t.Error("it was answered")
+		}
+	})
+	for asked.Load() == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	for range 20 {
+		rest.Go(func() {
+			if code, _ := ask(t, "GET", "http://"+addr+"/creds", "", "the-token"); code != http.StatusServiceUnavailable {
+				t.Errorf("a gateway that gave no answer: %d", code)
+			}
+		})
+	}
+	leave()
+	left.Wait()
+	time.Sleep(200 * time.Millisecond) // so that the twenty wait; were they late, they would ask once more
+	close(hang)
+	rest.Wait()
+	if n := asked.Load(); n > 10 {
+		t.Errorf("21 callers made it ask %d times", n)
+	}
+}
+
+// What was lent to one identity is not handed out as another.
+func TestDoorOfAnIdentityThatIsGone(t *testing.T) {
+	t.Parallel()
+	var gone atomic.Bool
+	identity := func() error {
+		if gone.Load() {
+			return fmt.Errorf("%w: another one now", certs.ErrNoMaterial)
+		}
+		return nil
+	}
+	addr, _ := doorOf(t, identity, func(context.Context, lend.Narrowing) (lend.Session, error) {
+		return lend.Session{Credentials: s3api.Credentials{AccessKey: "k", Secret: "s", Token: "t"}, Expires: time.Now().Add(time.Hour)}, nil
+	})
+	if code, body := ask(t, "GET", "http://"+addr+"/creds", "", "the-token"); code != http.StatusOK {
+		t.Fatalf("%d %s", code, body)
+	}
+	gone.Store(true)
+	if code, body := ask(t, "GET", "http://"+addr+"/creds", "", "the-token"); code != http.StatusServiceUnavailable || !strings.Contains(body, "no_identity") {
+		t.Errorf("%d %s", code, body)
 	}
 }
 
