@@ -32,7 +32,7 @@ func partOf(tr *trial, a gate.Answer, want []byte) {
 }
 
 func writes(tr *trial, r *http.Request) bool {
-	return (tr.at(r, http.MethodPut, "models", tr.key)) && r.URL.RawQuery == ""
+	return tr.at(r, http.MethodPut, "models", tr.key) && r.URL.RawQuery == ""
 }
 
 func putNew(tr *trial) gate.Answer { return tr.do(http.MethodPut, tr.path(), tr.new) }
