@@ -109,7 +109,7 @@ func (c *curl) multipart(t *testing.T) {
 	c.make(t, "large", size)
 	file, err := os.ReadFile(c.path("large"))
 	must(t, err)
-	var made struct{ UploadId string } //nolint:revive // the name of the element
+	var made struct{ UploadId string }
 	must(t, xml.Unmarshal([]byte(c.do(t, "large?uploads=", "-X", "POST")), &made))
 	complete := "<CompleteMultipartUpload>"
 	for n := range parts {

@@ -138,7 +138,7 @@ func writeTable() error {
 	for _, r := range results.rows {
 		b.WriteString(r.String())
 	}
-	return os.WriteFile(page, []byte(before+tableBegin+b.String()+tableEnd+after), 0o644) //nolint:gosec // a page of the source
+	return os.WriteFile(page, []byte(before+tableBegin+b.String()+tableEnd+after), 0o644)
 }
 
 // readTable reads the rows of S3.md.
