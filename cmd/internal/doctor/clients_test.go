@@ -179,6 +179,7 @@ func TestOneClient(t *testing.T) {
 		{"mlflow", with(agent, "MLFLOW_S3_ENDPOINT_URL", "http://127.0.0.1:1"), []string{"MLFLOW_S3_ENDPOINT_URL: nobody answers at 127.0.0.1:1: connection refused; "}},
 		{"s5cmd", with(agent, "S3_ENDPOINT_URL", ""), []string{"S3_ENDPOINT_URL: it is not set: s5cmd would talk to Amazon; "}}, // it reads none of AWS's
 		{"pyarrow", with(agent, "AWS_ENDPOINT_URL_S3", ""), nil},
+		{"s3torchconnector", with(agent, "AWS_CA_BUNDLE", "/none"), nil}, // it reads none
 		{"rclone", with(agent, remote+"TYPE", "swift"), []string{remote + "type: the remote is of type swift; "}},
 		{"rclone", with(agent, remote+"PROVIDER", ""), []string{remote + "provider: rclone takes it for Amazon itself"}},
 		{"rclone", with(agent, remote+"PROVIDER", "AWS"), []string{remote + "provider: rclone takes it for Amazon itself"}},

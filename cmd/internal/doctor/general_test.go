@@ -121,12 +121,15 @@ func wantsClock(t *testing.T, name string, c doctor.Config, want string) {
 	t.Helper()
 	n := 0
 	for _, f := range doctor.Run(t.Context(), c).Findings {
-		if f.Where == "clock" && strings.Contains(f.String(), want) {
-			n++
+		if f.Where != "clock" {
+			continue
+		}
+		if n++; !strings.Contains(f.String(), want) {
+			t.Errorf("%s: %s, want %q", name, f, want)
 		}
 	}
 	if n != 1 {
-		t.Errorf("%s: %d findings that say %q, want one", name, n, want)
+		t.Errorf("%s: %d findings about the clock, want one", name, n)
 	}
 }
 
