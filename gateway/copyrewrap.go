@@ -44,7 +44,7 @@ func (c *copying) planRewrap(copier store.Copier) error {
 		if err != nil {
 			return c.raced(ctx, err)
 		}
-		if c.made, err = c.rd.proveCopy(ctx, c.g.Key(), meta, made); err != nil || tagger == nil {
+		if c.made, err = c.proved(ctx, meta, made); err != nil || tagger == nil {
 			return err
 		}
 		return tagger.SetTags(ctx, c.g.Key(), made.VersionID, storeTags(c.op.Tags))
@@ -58,6 +58,17 @@ const headerDetail = "header_sha256"
 func headerDigest(meta string) string {
 	sum := sha256.Sum256([]byte(meta))
 	return hex.EncodeToString(sum[:])
+}
+
+// proved is proveCopy of the version that was made, where the store names one:
+// what another write puts over it meanwhile is no fault of this copy.
+func (c *copying) proved(ctx context.Context, meta string, made store.Object) (store.Object, error) {
+	rd := c.rd
+	var err error
+	if rd.store, err = versioned(rd.store, made.VersionID); err != nil {
+		return store.Object{}, err
+	}
+	return rd.proveCopy(ctx, c.g.Key(), meta, made)
 }
 
 // provedAtOnce is how much of a copy is fetched to begin with: small objects

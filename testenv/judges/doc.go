@@ -4,7 +4,8 @@
 // versitygw, and the functional tests of minio-go. Each runs twice, against the bare
 // server and against the gateway in front of it. No test may pass bare and fail
 // through the gateway but those in exceptions.txt, each with the section of S3.md that
-// says why. An exception that is no longer needed is an error, too.
+// says why; those that are there for signing by SigV2 must pass where they sign by
+// SigV4. An exception that is no longer needed is an error, too.
 //
 // They take minutes, so they run by `make judges`, as benchmarks do; what `make test`
 // checks is that the list of exceptions is in order.

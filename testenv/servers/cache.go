@@ -114,6 +114,12 @@ func sourceDir(tb testing.TB, elem string) string {
 // elem: the tool that it names, or its own main.
 func built(tb testing.TB, elem, tool string) string {
 	tb.Helper()
+	return builtAs(tb, elem, elem, tool)
+}
+
+// builtAs is built for one of several that folder elem has.
+func builtAs(tb testing.TB, as, elem, tool string) string {
+	tb.Helper()
 	dir := sourceDir(tb, elem)
 	files, err := filepath.Glob(filepath.Join(dir, "*"))
 	if err != nil || len(files) < 2 {
@@ -127,9 +133,9 @@ func built(tb testing.TB, elem, tool string) string {
 		}
 		key = append(key, text)
 	}
-	name := fmt.Sprintf("%s-%s", elem, digest(key...))
+	name := fmt.Sprintf("%s-%s", as, digest(key...))
 	return cached(tb, name, func(path string) error {
-		tb.Logf("building %s, once; this takes some minutes", elem)
+		tb.Logf("building %s, once; this takes some minutes", as)
 		// Without the test's context: another test may wait for the same binary.
 		cmd := exec.Command("go", "build", "-buildvcs=false", "-o", path, tool)
 		cmd.Dir = dir
