@@ -105,7 +105,7 @@ var Codes = map[string]struct {
 	"XAmzContentSHA256Mismatch":         {http.StatusBadRequest, "The provided 'x-amz-content-sha256' header does not match what was computed."},
 
 	"IllegalVersioningConfigurationException": {http.StatusBadRequest, "The Versioning element must be specified"},
-	"NoSuchObjectLockConfiguration":           {http.StatusNotFound, "The specified object does not have a ObjectLock configuration"},
+	"NoSuchObjectLockConfiguration":           {http.StatusNotFound, "The specified object does not have a ObjectLock configuration."},
 	"ObjectLockConfigurationNotFoundError":    {http.StatusNotFound, "Object Lock configuration does not exist for this bucket."},
 }
 

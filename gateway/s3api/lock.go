@@ -30,7 +30,7 @@ var lockHeaders = []string{lockMode, lockUntil, lockHold}
 func (r *request) lock() (Lock, *Error) {
 	var l Lock
 	if r.header.has(lockMode) != r.header.has(lockUntil) {
-		return l, InvalidArgument(lockMode, r.header.get(lockMode), "x-amz-object-lock-retain-until-date and x-amz-object-lock-mode must both be supplied")
+		return l, InvalidArgument(lockMode, r.header.get(lockMode), "x-amz-object-lock-retain-until-date and x-amz-object-lock-mode must both be supplied.")
 	}
 	if r.header.has(lockMode) {
 		var err *Error

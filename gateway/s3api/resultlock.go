@@ -69,7 +69,7 @@ func WriteLegalHold(w http.ResponseWriter, l Lock) error {
 }
 
 // BucketLocksNothing is 400: objects cannot be locked in this bucket.
-func BucketLocksNothing() *Error { return InvalidRequest("Bucket is missing ObjectLockConfiguration") }
+func BucketLocksNothing() *Error { return InvalidRequest("Bucket is missing Object Lock Configuration") }
 
 // ObjectLocked is 403: the object is locked against what was asked.
 func ObjectLocked() *Error {
