@@ -100,8 +100,10 @@ func (s *Store) putPart(ctx context.Context, key, upload string, number int, bod
 	exact := exactly(body, size)
 	var part minio.ObjectPart
 	err := s.send(ctx, exact, func(ctx context.Context, body io.Reader) (err error) {
-		// No signed chunks of nothing, as in putOptions.
-		opts := minio.PutObjectPartOptions{DisableContentSha256: size == 0}
+		opts := minio.PutObjectPartOptions{DisableContentSha256: true} // as in putOptions
+		if s.endpoint.Scheme == "http" && size > 0 {
+			body, opts.Trailer = summed(body)
+		}
 		part, err = s.core.PutObjectPart(ctx, s.c.Bucket, key, upload, number, body, size, opts)
 		return ofUpload(err)
 	})

@@ -31,7 +31,7 @@ func (s *Store) put(ctx context.Context, key string, body io.Reader, o store.Put
 	exact := exactly(body, o.Size)
 	var info minio.UploadInfo
 	err := s.send(ctx, exact, func(ctx context.Context, body io.Reader) (err error) {
-		info, err = s.putter(o).PutObject(ctx, s.c.Bucket, key, body, o.Size, putOptions(o))
+		info, err = s.putter(o).PutObject(ctx, s.c.Bucket, key, body, o.Size, s.putOptions(o))
 		return err
 	})
 	if err != nil {
@@ -98,11 +98,12 @@ func conditional(err error, match string) error {
 	return err
 }
 
-func putOptions(o store.PutOptions) minio.PutObjectOptions {
+func (s *Store) putOptions(o store.PutOptions) minio.PutObjectOptions {
 	opts := minio.PutObjectOptions{ContentType: contentType, DisableMultipart: true}
-	// The signed chunks of nothing are a body that some servers leave unread,
-	// and take for the next request.
-	opts.DisableContentSha256 = o.Size == 0
+	opts.DisableContentSha256 = true // as doc.go says
+	if s.endpoint.Scheme == "http" {
+		opts.Checksum = minio.ChecksumCRC64NVME
+	}
 	if o.Metadata != "" {
 		opts.UserMetadata = map[string]string{metadataName: o.Metadata}
 	}

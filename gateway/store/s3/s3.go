@@ -132,6 +132,8 @@ func open(c Config) (*Store, error) {
 		Transport:  transport,
 		Region:     c.Region,
 		MaxRetries: 1, // what can be tried again, is tried again here
+		// Where bodies go without TLS; over HTTPS it would change how they go.
+		TrailingHeaders: u.Scheme == "http",
 	}
 	if s.core, err = minio.NewCore(u.Host, &o); err != nil {
 		return nil, err

@@ -34,7 +34,7 @@ func newTransport(c Config) (http.RoundTripper, error) {
 	dialer := &net.Dialer{Timeout: min(5*time.Second, c.Timeout), KeepAlive: 30 * time.Second}
 	quick := &http.Transport{
 		Proxy:                  nil, // never one from the environment
-		DialContext:            dialer.DialContext,
+		DialContext:            bulkDial(dialer),
 		TLSHandshakeTimeout:    5 * time.Second,
 		TLSClientConfig:        &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
 		TLSNextProto:           map[string]func(string, *tls.Conn) http.RoundTripper{},
