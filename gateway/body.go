@@ -15,10 +15,13 @@ import (
 // paced, counted, and telling the tap when it ends.
 type requestBody struct {
 	src     io.ReadCloser
+	size    int64 // as declared, -1 if it was not
 	tap     *framing.Tap
+	in      *inbound
 	control *http.ResponseController
 	pace    pace
 
+	until time.Time // the deadline that the connection has; zero before the first
 	read  int64
 	ended bool // io.EOF was seen
 	dirty bool // bytes of another request came with the body
@@ -31,8 +34,8 @@ const drainLimit = 256 << 10
 // drainTime bounds how long that may take: the answer is waiting.
 const drainTime = 2 * time.Second
 
-func newRequestBody(r *http.Request, a *answer, tap *framing.Tap, rate int64) *requestBody {
-	b := &requestBody{src: r.Body, tap: tap, control: a.control, pace: pace{rate: rate}}
+func newRequestBody(r *http.Request, a *answer, c *conn, rate int64) *requestBody {
+	b := &requestBody{src: r.Body, size: r.ContentLength, tap: c.tap, in: c.in, control: a.control, pace: pace{rate: rate}}
 	b.ended = r.ContentLength == 0
 	return b
 }
@@ -43,10 +46,9 @@ func (b *requestBody) Read(p []byte) (int, error) {
 		return 0, io.EOF
 	}
 	start := time.Now()
-	// The first read may write as well: 100 Continue. What is wrong with the
-	// connection, the read below says.
-	until := b.pace.deadline(start)
-	_, _ = b.control.SetReadDeadline(until), b.control.SetWriteDeadline(until)
+	b.arm(start)
+	// Well before its end: net/http goes on to read, for the next request.
+	b.in.bulk.Store(b.size-b.read > int64(len(inboundPiece{})))
 	n, err := b.src.Read(p)
 	b.read += int64(n)
 	b.pace.step(n, start, time.Now())
@@ -55,6 +57,18 @@ func (b *requestBody) Read(p []byte) (int, error) {
 		b.dirty = !b.tap.BodyEnded()
 	}
 	return n, err
+}
+
+// arm sets the deadlines of the connection, at most once a second: a timer for
+// each record costs more than that precision is worth. The first read may write
+// as well: 100 Continue. What is wrong with the connection, the read says.
+func (b *requestBody) arm(now time.Time) {
+	until := b.pace.deadline(now)
+	if d := until.Sub(b.until); d >= 0 && d < time.Second {
+		return
+	}
+	b.until = until
+	_, _ = b.control.SetReadDeadline(until), b.control.SetWriteDeadline(until)
 }
 
 // Close leaves the body to net/http.

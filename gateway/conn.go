@@ -21,6 +21,7 @@ import (
 type conn struct {
 	tls   *tls.Conn
 	turn  *turn // what tls reads from
+	in    *inbound
 	cork  *cork // what tls writes to
 	tap   *framing.Tap
 	owner *connections

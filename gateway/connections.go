@@ -125,10 +125,11 @@ func (cs *connections) Accept() (net.Conn, error) {
 }
 
 func (cs *connections) wrap(raw net.Conn) *conn {
-	cork := &cork{Conn: raw}
+	in := &inbound{Conn: raw}
+	cork := &cork{Conn: in}
 	turn := &turn{Conn: cork, slots: cs.handshakes}
 	t := tls.Server(turn, cs.config)
-	return &conn{tls: t, turn: turn, cork: cork, tap: framing.NewTap(t), owner: cs}
+	return &conn{tls: t, turn: turn, in: in, cork: cork, tap: framing.NewTap(t), owner: cs}
 }
 
 func (cs *connections) admit(c *conn) bool {

@@ -50,7 +50,7 @@ func (g *Gateway) serve(w http.ResponseWriter, r *http.Request) {
 	a := newAnswer(w, rate, start)
 	x := &exchange{
 		g: g, snap: g.Current(), c: c, r: r, w: a, id: NewRequestID(start), start: start,
-		body: newRequestBody(r, a, c.tap, rate), options: g.optionsOf(c),
+		body: newRequestBody(r, a, c, rate), options: g.optionsOf(c),
 	}
 	if c.guard != nil {
 		x.caller = byCertificate(c.guard.Peer())
