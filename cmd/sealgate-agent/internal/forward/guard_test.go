@@ -165,7 +165,8 @@ func TestHosts(t *testing.T) {
 	for host, want := range map[string]string{
 		"127.0.0.1:" + port: "/k%2Fa?x=1", "localhost:" + port: "/k%2Fa?x=1", "LocalHost.:" + port: "/k%2Fa?x=1", "[::1]:" + port: "/k%2Fa?x=1", "s3.local:" + port: "/k%2Fa?x=1",
 		"models.localhost:" + port: "/models/k%2Fa?x=1", "my.models.s3.local:" + port: "/my.models/k%2Fa?x=1", "Models.s3.local:" + port: "/models/k%2Fa?x=1",
-		"localhost": "", "localhost:1": "", "127.0.0.2:" + port: "", "s3.local.evil:" + port: "", "xs3.local:" + port: "", "-.localhost:" + port: "", "..localhost:" + port: "",
+		"localhost": "/k%2Fa?x=1", "127.0.0.1": "/k%2Fa?x=1", "models.localhost": "/models/k%2Fa?x=1", "rebind.example": "", "s3.local.evil": "",
+		"localhost:1": "", "127.0.0.1:1": "", "models.localhost:1": "", "127.0.0.2:" + port: "", "s3.local.evil:" + port: "", "xs3.local:" + port: "", "-.localhost:" + port: "", "..localhost:" + port: "",
 		"169.254.169.254": "", "evil@localhost:" + port: "", "a%2fb.localhost:" + port: "",
 	} {
 		path = ""

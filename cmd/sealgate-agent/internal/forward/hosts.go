@@ -46,7 +46,9 @@ var bucketForm = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
 // path style.
 func (h hosts) bucket(host string) (string, bool) {
 	name, port := splitHost(strings.ToLower(host))
-	if h.port != "" && port != h.port && (port != "" || h.port != "80") {
+	// The C runtime of AWS leaves the port out when it asks for the length of the
+	// source of a copy. It is the name that says whether somebody led it here.
+	if h.port != "" && port != "" && port != h.port {
 		return "", false
 	}
 	name = strings.TrimSuffix(name, ".")
