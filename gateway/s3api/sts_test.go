@@ -216,6 +216,14 @@ func TestIsSTS(t *testing.T) {
 		}
 	}
 	r := ask(t, "POST /", "Content-Length: 0")
+	for _, bad := range []string{"models.s3.acme.ai:x", "A_B.s3.acme.ai", ".s3.acme.ai"} {
+		if r.Host = bad; IsSTS(r, Options{Domain: "s3.acme.ai"}) {
+			t.Errorf("%s: a Host that is refused is taken for the token service", bad)
+		}
+	}
+	if r.Host = "s3.acme.ai"; !IsSTS(r, Options{Domain: "s3.acme.ai"}) {
+		t.Error("the domain itself is not taken for the token service")
+	}
 	r.Host = "models.s3.acme.ai"
 	if IsSTS(r, Options{Domain: "s3.acme.ai"}) {
 		t.Error("a bucket of the domain is taken for the token service")
