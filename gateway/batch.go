@@ -6,10 +6,9 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/sealgate/sealgate/envelope"
 	"github.com/sealgate/sealgate/gateway/audit"
@@ -36,21 +35,40 @@ func (x *exchange) deleteObjects(op *s3api.DeleteObjects, g policy.Grant) error 
 	x.noted = true // from here on each object is on the record
 	results := make([]s3api.Deletion, len(keys))
 	var unrecorded atomic.Int64
-	var work errgroup.Group
-	work.SetLimit(batchWidth)
-	for i, k := range keys {
-		work.Go(func() error {
-			results[i] = x.deleteOne(rd, k, &unrecorded)
-			return nil
-		})
-	}
-	_ = work.Wait() // each has its own error, in results
+	sideBySide(len(keys), func(i int) { results[i] = x.deleteOne(rd, keys[i], &unrecorded) })
 	if unrecorded.Load() == int64(len(keys)) {
 		return s3api.ServiceUnavailable("the audit log is not available; try again")
 	}
 	x.outcome.Status = http.StatusOK
 	s3api.WriteDeleted(x.w, quiet, results)
 	return nil
+}
+
+// sideBySide does n pieces of work, batchWidth at once. A panic in one of them
+// ends the request, once the others are done, and never the process.
+func sideBySide(n int, work func(i int)) {
+	var next atomic.Int64
+	var running sync.WaitGroup
+	panicked := make(chan any, batchWidth)
+	worker := func() {
+		defer func() {
+			if p := recover(); p != nil {
+				panicked <- p
+			}
+		}()
+		for i := next.Add(1) - 1; i < int64(n); i = next.Add(1) - 1 {
+			work(int(i))
+		}
+	}
+	for range min(n, batchWidth) {
+		running.Go(worker)
+	}
+	running.Wait()
+	select {
+	case p := <-panicked:
+		panic(p) // ends this request as one in its own goroutine does
+	default:
+	}
 }
 
 // deleteOne decides on one object of a batch, records and deletes it.
@@ -109,9 +127,8 @@ func (d *deletion) decide() error {
 	x := d.x
 	r := d.k.Resource(d.rd.bucket)
 	if d.k.Err != nil {
-		e := asS3(d.k.Err)
-		d.event.Event, d.event.Key, d.event.Detail = refused, d.event.Key[:min(len(d.event.Key), store.MaxKey)], map[string]string{"s3_error": e.Code}
-		return d.refuse("", e)
+		d.event.Key = d.event.Key[:min(len(d.event.Key), store.MaxKey)]
+		return d.notUnderstood(asS3(d.k.Err))
 	}
 	if r.Reserved() {
 		return d.refuse(policy.ReservedName, nil)
@@ -122,7 +139,16 @@ func (d *deletion) decide() error {
 		return d.refuse(v.Reason(), nil)
 	}
 	x.g.config.Metrics.decisions.WithLabelValues("allow", "").Inc()
-	return d.rd.checkVersion(d.k.VersionID)
+	if err := d.rd.checkVersion(d.k.VersionID); err != nil {
+		return d.notUnderstood(asS3(err))
+	}
+	return nil
+}
+
+// notUnderstood records an object of which no answer could be but e.
+func (d *deletion) notUnderstood(e *s3api.Error) error {
+	d.event.Event, d.event.Detail = refused, map[string]string{"s3_error": e.Code}
+	return d.refuse("", e)
 }
 
 // refuse records that nothing was done, and gives the answer: as, or a denial
@@ -144,7 +170,7 @@ func (d *deletion) refuse(reason policy.Reason, as *s3api.Error) error {
 // say is translate for one object: what is wrong with it is not what became
 // of the request.
 func (d *deletion) say(err error) *s3api.Error {
-	own := exchange{g: d.x.g, snap: d.x.snap, r: d.x.r, id: d.x.id, op: d.x.op, caller: d.x.caller, event: d.event}
+	own := exchange{g: d.x.g, snap: d.x.snap, r: d.x.r, id: d.x.id, op: d.x.op, act: d.x.act, caller: d.x.caller, event: d.event}
 	return own.translate(err)
 }
 

@@ -60,7 +60,7 @@ func (x *exchange) copyObject(op *s3api.CopyObject, g policy.Grant) (err error) 
 		return err
 	}
 	if err := x.late(func() error { return c.run(x.r.Context()) }); err != nil {
-		return err
+		return x.missing(g, x.doing(), err)
 	}
 	return c.copied()
 }
@@ -103,12 +103,13 @@ func (c *copying) begin() error {
 	return nil
 }
 
-// run makes the copy, and its tags.
+// run makes the copy, and its tags. A key that is not there, where a condition
+// needs one, is hidden by whoever answers.
 func (c *copying) run(ctx context.Context) error {
 	put := store.PutOptions{IfNoneMatch: c.op.IfNoneMatch, Lock: storeLock(c.op.Lock)}
 	var err error
 	if put.IfMatch, err = c.rd.exactETag(ctx, c.g.Key(), c.op.IfMatch); err != nil {
-		return c.x.missing(c.g, c.x.doing(), err)
+		return err
 	}
 	if err := c.do(ctx, put); err != nil {
 		return c.x.writeError(c.rd, c.g.Key(), c.id, err)

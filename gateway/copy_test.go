@@ -340,7 +340,7 @@ func TestCopyIsProvedBeforeItIsTold(t *testing.T) {
 		status int
 		code   string
 	}{
-		{"the header of the source", storetest.Rule{Op: storetest.Get, Key: "to", Object: func(o *store.Object) { o.Metadata = o.Metadata[:300] + "A" + o.Metadata[301:] }}, 503, "SlowDown"},
+		{"the header of the source", storetest.Rule{Op: storetest.Get, Key: "to", Object: func(o *store.Object) { o.Metadata = o.Metadata[:300] + "~" + o.Metadata[301:] }}, 503, "SlowDown"},
 		{"no header", storetest.Rule{Op: storetest.Get, Key: "to", Object: func(o *store.Object) { o.Metadata = "" }}, 503, "SlowDown"},
 		{"another size", storetest.Rule{Op: storetest.Get, Key: "to", Object: func(o *store.Object) { o.Size += 32 }}, 500, "InternalError"},
 		{"a changed first segment", storetest.Rule{Op: storetest.Get, Key: "to", Times: 1, Body: storetest.Flip(40, 1)}, 500, "InternalError"},

@@ -32,7 +32,8 @@ func isIntegrity(err error) bool {
 
 // translate is the one table from what went wrong inside to what a client is
 // told. The text never holds a path, a key id or a word of a backend; those
-// go into the record and the log.
+// go into the record and the log. It does not touch the answer, which another
+// goroutine may be at.
 func (x *exchange) translate(err error) *s3api.Error {
 	if e := asS3(err); e != nil {
 		return e
@@ -43,7 +44,7 @@ func (x *exchange) translate(err error) *s3api.Error {
 		return s3api.InternalError("this object did not pass its integrity check. Request " + x.id)
 	}
 	if errors.Is(err, errUnmanaged) {
-		return asS3(x.accessDenied(policy.UnmanagedObject, x.doing()))
+		return s3api.AccessDenied(x.denial(policy.UnmanagedObject, x.doing())).Cause(err)
 	}
 	for _, row := range translations {
 		if errors.Is(err, row.is) {

@@ -203,12 +203,15 @@ func (x *exchange) giveUp(u *upload) error {
 		return state.ErrConflict
 	}
 	if u.row.State == state.UploadFrozen {
-		o, there, err := x.present(ctx, u)
+		s, err := x.present(ctx, u)
 		if err != nil {
 			return err
 		}
-		if there {
-			return errors.Join(state.ErrConflict, db.FinishUpload(ctx, u.row.ID, o.ETag))
+		if s != nil {
+			made := *u.row.Frozen
+			made.ETag = s.stored.ETag
+			_, err := db.FinishUpload(ctx, u.row.ID, made)
+			return errors.Join(state.ErrConflict, err)
 		}
 		return db.AbandonUpload(ctx, u.row.ID, x.start.Add(uploadLife), x.start)
 	}

@@ -34,20 +34,24 @@ func listDigest(listed []s3api.CompletedPart) string {
 }
 
 // choose finds the receipt of each listed part, by number and entity tag: of a
-// part that was sent more than once, the client says which attempt it means.
-// It also gives the keys of all that is staged for the upload and whole.
+// part that was sent more than once, the client says which attempt it means, as
+// far as the store has it: one that came in place of another one there took it
+// away. It also gives the keys of all that is staged for the upload and whole.
 func (x *exchange) choose(ctx context.Context, u *upload, listed []s3api.CompletedPart) (parts []chosenPart, staged []string, err error) {
 	at := make(map[string]int, len(listed))
 	for i, p := range listed {
 		at[partName(p.Number, p.ETag)] = i
 	}
 	parts = make([]chosenPart, len(listed))
+	inStore := map[int]string{} // the tag of the newest attempt that the store has as a part
 	for r, err := range x.g.config.State.ReceiptsOf(ctx, u.row.ID) {
 		if err != nil {
 			return nil, nil, err
 		}
 		if r.Staged != "" {
 			staged = append(staged, r.Staged)
+		} else {
+			inStore[r.Number] = r.ETag
 		}
 		i, wanted := at[partName(r.Number, s3api.ETag(r.ETag))]
 		if !wanted {
@@ -58,7 +62,8 @@ func (x *exchange) choose(ctx context.Context, u *upload, listed []s3api.Complet
 		}
 	}
 	for i, p := range listed {
-		if parts[i].tag.Number == 0 {
+		found := parts[i]
+		if found.tag.Number == 0 || found.staged == "" && found.tag.ETag != inStore[p.Number] {
 			return nil, nil, s3api.InvalidPart(u.row.ID, p.Number, p.ETag)
 		}
 	}

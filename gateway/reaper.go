@@ -5,6 +5,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -79,7 +80,7 @@ func (g *Gateway) reap(ctx context.Context, row state.Upload, now time.Time) (er
 		}
 		err = errors.Join(err, pending.End(context.WithoutCancel(ctx), o))
 	}()
-	if row, err = g.abandon(ctx, snap, m, row, now); err != nil {
+	if row, err = g.abandon(ctx, snap, m, row, now.Add(-g.config.AbandonAfter), now); err != nil {
 		if errors.Is(err, state.ErrConflict) || errors.Is(err, state.ErrNotFound) {
 			return nil // somebody went on with it, or was faster
 		}
@@ -89,9 +90,9 @@ func (g *Gateway) reap(ctx context.Context, row state.Upload, now time.Time) (er
 	return err
 }
 
-// abandon ends an upload that is open. One whose Complete began is finished if
-// its object is there.
-func (g *Gateway) abandon(ctx context.Context, snap *Snapshot, m store.Multiparter, row state.Upload, now time.Time) (state.Upload, error) {
+// abandon ends an upload that nobody touched since idleSince. One whose Complete
+// began is finished if its object is there.
+func (g *Gateway) abandon(ctx context.Context, snap *Snapshot, m store.Multiparter, row state.Upload, idleSince, now time.Time) (state.Upload, error) {
 	if row.State == state.UploadFrozen && snap.Keys != nil {
 		id, err := envelope.ParseID(row.Object)
 		if err != nil {
@@ -101,14 +102,15 @@ func (g *Gateway) abandon(ctx context.Context, snap *Snapshot, m store.Multipart
 		switch reconcile(ctx, m, loc, snap.Keys.Lookup, id, "") {
 		case audit.ReconciledPresent:
 			row.State = state.UploadDone
-			return row, g.config.State.FinishUpload(ctx, row.ID, "")
+			_, err := g.config.State.FinishUpload(ctx, row.ID, *row.Frozen)
+			return row, err
 		case audit.ReconciledUnknown:
-			return row, errors.New("the store does not say what became of a completed upload")
+			return row, fmt.Errorf("what became of a completed upload is not known: %w", store.ErrUnavailable)
 		}
 	}
 	if row.State != state.UploadDone {
 		row.State = state.UploadAborting
-		return row, g.config.State.AbandonUpload(ctx, row.ID, now.Add(-g.config.AbandonAfter), now)
+		return row, g.config.State.AbandonUpload(ctx, row.ID, idleSince, now)
 	}
 	return row, nil
 }

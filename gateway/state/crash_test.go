@@ -93,7 +93,12 @@ func life(ctx context.Context, c Config) error {
 			return db.AddReceipt(ctx, Receipt{Upload: u.ID, Number: 1, ETag: "e", Staged: "staged/1", Sealed: []byte("s")})
 		},
 		func() error { _, err := db.FreezeUpload(ctx, u.ID, Frozen{List: "list", Slot: 2}); return err },
-		func() error { return db.FinishUpload(ctx, u.ID, "etag") },
+		func() error { return db.ThawUpload(ctx, u.ID, Frozen{List: "list", Slot: 2}) },
+		func() error { _, err := db.FreezeUpload(ctx, u.ID, Frozen{List: "list", Slot: 3}); return err },
+		func() error {
+			_, err := db.FinishUpload(ctx, u.ID, Frozen{List: "list", Slot: 3, ETag: "etag"})
+			return err
+		},
 		func() error { return db.ForgetStaged(ctx, u.Bucket, "staged/1") },
 		func() error { return db.CreateUpload(ctx, lost) },
 		func() error { return db.AbortUpload(ctx, lost.ID) },

@@ -145,7 +145,7 @@ func (r *race) check(t *testing.T, dbs []*DB) {
 			t.Errorf("%d receipts are stored, %d were acknowledged", len(all), len(r.taken))
 		}
 	}
-	must(t, dbs[0].FinishUpload(t.Context(), r.u.ID, "etag"))
+	must(t, finish(t.Context(), dbs[0], r.u.ID, "etag"))
 }
 
 // The whole life of many uploads, each step through another replica, beside
@@ -211,7 +211,7 @@ func wholeUpload(ctx context.Context, dbs []*DB, n int) (errs []error) {
 	}
 	_, err := db().FreezeUpload(ctx, u.ID, frozen)
 	do(err)
-	do(db().FinishUpload(ctx, u.ID, "etag"))
+	do(finish(ctx, db(), u.ID, "etag"))
 	staged, err := db().Staged(ctx, u.ID)
 	do(err)
 	for _, s := range staged {

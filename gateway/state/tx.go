@@ -33,6 +33,7 @@ const (
 	pointUploadOpen       = "state.upload.open.commit"
 	pointUploadIssue      = "state.upload.issue.commit"
 	pointUploadFreeze     = "state.upload.freeze.commit"
+	pointUploadThaw       = "state.upload.thaw.commit"
 	pointUploadFinish     = "state.upload.finish.commit"
 	pointUploadAbort      = "state.upload.abort.commit"
 	pointUploadAbandon    = "state.upload.abandon.commit"
@@ -49,7 +50,7 @@ var PersistPoints = []string{
 	pointCreate, pointMigrate, pointDeployment, pointKeyringInsert, pointKeyringState, pointRecordReplace,
 	pointCandidate, pointLeftoverClaim, pointLeftoverForget, pointGeneration, pointInstanceRegister, pointInstanceBeat,
 	pointInstanceRelease, pointLogRegister,
-	pointUploadCreate, pointUploadOpen, pointUploadIssue, pointUploadFreeze, pointUploadFinish, pointUploadAbort,
+	pointUploadCreate, pointUploadOpen, pointUploadIssue, pointUploadFreeze, pointUploadThaw, pointUploadFinish, pointUploadAbort,
 	pointUploadAbandon, pointUploadForget, pointReceipt, pointStagedAdd, pointStagedForget,
 	pointBucketMake, pointBucketState,
 }

@@ -18,7 +18,8 @@ const (
 	UploadOpening = "opening"
 	// UploadOpen takes parts.
 	UploadOpen = "open"
-	// UploadFrozen has the part list of the first accepted Complete, for ever.
+	// UploadFrozen has the part list of the first accepted Complete, until it
+	// is done, or the backend refused the list.
 	UploadFrozen = "frozen"
 	// UploadDone is an object; the row stays until it expires, for repeats.
 	UploadDone = "done"
@@ -117,7 +118,7 @@ func (db *DB) IssuePart(ctx context.Context, id string, number int) error {
 }
 
 // FreezeUpload makes f what this upload becomes, if it is the first; every
-// caller gets what the first one stored and compares. From then on no part and
+// caller gets what the first one stored and compares. Until ThawUpload no part and
 // no receipt is taken. A slot that was issued to a part meanwhile is ErrStale:
 // read the upload and choose again. An upload that is opening or aborting is
 // ErrConflict.
@@ -150,18 +151,41 @@ func (db *DB) FreezeUpload(ctx context.Context, id string, f Frozen) (Frozen, er
 	return won, nil
 }
 
-// FinishUpload notes that the object exists and has this ETag at the backend,
-// and drops the receipts. The same again is no error; an upload that is not
-// frozen is ErrConflict.
-func (db *DB) FinishUpload(ctx context.Context, id, etag string) error {
-	return db.changeUpload(ctx, "finishing an upload", pointUploadFinish, func(ctx context.Context, tx *sql.Tx) error {
-		err := changed(tx.ExecContext(ctx, "UPDATE uploads SET state = 'done', etag = $2, active = $3 WHERE upload = $1 AND state = 'frozen'",
-			rowOf(id), etag, micros(db.cfg.Now())))
-		if err := db.refused(ctx, tx, id, err, func(u Upload) bool { return u.State == UploadDone && u.Frozen.ETag == etag }); err != nil {
+// ThawUpload takes back the decision f, which the backend refused: the upload
+// takes parts and another list again. The tail's slot counts as issued, so that
+// one that is still on its way to it cannot come in the place of the next. An
+// upload that is open is no error; one for which something else was decided
+// meanwhile is ErrConflict, and so is one that is done.
+func (db *DB) ThawUpload(ctx context.Context, id string, f Frozen) error {
+	return db.changeUpload(ctx, "reopening an upload", pointUploadThaw, func(ctx context.Context, tx *sql.Tx) error {
+		err := changed(tx.ExecContext(ctx, `UPDATE uploads SET state = 'open', active = $4,
+			highest = CASE WHEN frozen_slot > highest AND frozen_slot < 10000 THEN frozen_slot ELSE highest END,
+			frozen_list = NULL, frozen_tail = NULL, frozen_slot = NULL, frozen_merged = NULL
+			WHERE upload = $1 AND state = 'frozen' AND frozen_list = $2 AND frozen_slot = $3`,
+			rowOf(id), f.List, f.Slot, micros(db.cfg.Now())))
+		return db.refused(ctx, tx, id, err, func(u Upload) bool { return u.State == UploadOpen })
+	})
+}
+
+// FinishUpload notes that the object exists, that it is what f says, and has
+// f.ETag at the backend, and drops the receipts. First is true for the one call
+// that found the upload unfinished; the same again is no error. What the object
+// is was decided by the backend: it also ends an upload that was reopened
+// meanwhile, or frozen with another list. An upload that is opening or aborting
+// is ErrConflict.
+func (db *DB) FinishUpload(ctx context.Context, id string, f Frozen) (first bool, err error) {
+	err = db.changeUpload(ctx, "finishing an upload", pointUploadFinish, func(ctx context.Context, tx *sql.Tx) error {
+		err := changed(tx.ExecContext(ctx, `UPDATE uploads SET state = 'done', frozen_list = $2, frozen_tail = $3, frozen_slot = $4, frozen_merged = $5,
+			etag = $6, active = $7 WHERE upload = $1 AND state IN ('open', 'frozen')`,
+			rowOf(id), f.List, notNil(f.Tail), f.Slot, f.merged(), f.ETag, micros(db.cfg.Now())))
+		first = err == nil
+		same := func(u Upload) bool { return u.State == UploadDone && u.Frozen.ETag == f.ETag }
+		if err := db.refused(ctx, tx, id, err, same); err != nil {
 			return err
 		}
 		return dropReceipts(ctx, tx, id)
 	})
+	return first && err == nil, err
 }
 
 // AbortUpload gives up an upload that is opening or open, for the client. The

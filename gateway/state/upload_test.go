@@ -45,6 +45,19 @@ func opened(t *testing.T, db *DB, u Upload) Upload {
 
 var frozen = Frozen{List: "list", Tail: []byte("tail"), Slot: 4}
 
+// made is frozen as the object that it became.
+func made(etag string) Frozen {
+	f := frozen
+	f.ETag = etag
+	return f
+}
+
+// finish finishes an upload as frozen, the first or another time.
+func finish(ctx context.Context, db *DB, id, etag string) error {
+	_, err := db.FinishUpload(ctx, id, made(etag))
+	return err
+}
+
 func TestUploadFromCreateToForget(t *testing.T) {
 	onBoth(t, func(t *testing.T, d *database) {
 		c := newClock()
@@ -74,9 +87,14 @@ func TestUploadFromCreateToForget(t *testing.T) {
 			}
 		}
 		check(func(u *Upload) { f := frozen; u.State, u.Frozen, u.Active = UploadFrozen, &f, c.now.UTC() })
-		must(t, db.FinishUpload(ctx, u.ID, "etag"))
-		check(func(u *Upload) { u.State, u.Frozen.ETag, u.Active = UploadDone, "etag", c.now.UTC() })
-		must(t, db.FinishUpload(ctx, u.ID, "etag"))
+		for _, want := range []bool{true, false} {
+			if first, err := db.FinishUpload(ctx, u.ID, made("etag")); err != nil || first != want {
+				t.Errorf("first is %t, %v, want %t", first, err, want)
+			}
+			if want {
+				check(func(u *Upload) { u.State, u.Frozen.ETag, u.Active = UploadDone, "etag", c.now.UTC() })
+			}
+		}
 		if list, _, err := db.Receipts(ctx, u.ID, 0, 10); len(list) > 0 || err != nil {
 			t.Errorf("receipts of a finished upload: %v, %v", list, err)
 		}
@@ -102,17 +120,21 @@ func TestEveryChangeInEveryState(t *testing.T) {
 			_, err := db.FreezeUpload(ctx, id, frozen)
 			return err
 		},
-		"finish":         func(ctx context.Context, db *DB, id string) error { return db.FinishUpload(ctx, id, "etag") },
-		"finish another": func(ctx context.Context, db *DB, id string) error { return db.FinishUpload(ctx, id, "other") },
-		"abort":          func(ctx context.Context, db *DB, id string) error { return db.AbortUpload(ctx, id) },
-		"abandon":        func(ctx context.Context, db *DB, id string) error { return db.AbandonUpload(ctx, id, later, later) },
-		"forget":         func(ctx context.Context, db *DB, id string) error { return db.ForgetUpload(ctx, id) },
+		"finish":         func(ctx context.Context, db *DB, id string) error { return finish(ctx, db, id, "etag") },
+		"finish another": func(ctx context.Context, db *DB, id string) error { return finish(ctx, db, id, "other") },
+		"thaw":           func(ctx context.Context, db *DB, id string) error { return db.ThawUpload(ctx, id, frozen) },
+		"thaw another": func(ctx context.Context, db *DB, id string) error {
+			return db.ThawUpload(ctx, id, Frozen{List: "other", Slot: frozen.Slot})
+		},
+		"abort":   func(ctx context.Context, db *DB, id string) error { return db.AbortUpload(ctx, id) },
+		"abandon": func(ctx context.Context, db *DB, id string) error { return db.AbandonUpload(ctx, id, later, later) },
+		"forget":  func(ctx context.Context, db *DB, id string) error { return db.ForgetUpload(ctx, id) },
 	}
 	// What each state takes; all else is ErrConflict.
 	takes := map[string][]string{
 		UploadOpening:  {"open", "open another", "abort", "abandon"},
-		UploadOpen:     {"open", "issue", "receipt", "stage", "freeze", "abort", "abandon"},
-		UploadFrozen:   {"freeze", "finish", "finish another", "abandon"},
+		UploadOpen:     {"open", "issue", "receipt", "stage", "freeze", "thaw", "thaw another", "finish", "finish another", "abort", "abandon"},
+		UploadFrozen:   {"freeze", "thaw", "finish", "finish another", "abandon"},
 		UploadDone:     {"freeze", "finish", "forget"},
 		UploadAborting: {"abort", "abandon", "forget"},
 	}
@@ -166,6 +188,78 @@ func TestFreezeRefusesASlotInUse(t *testing.T) {
 		}
 		if won, err := db.FreezeUpload(ctx, u.ID, Frozen{List: "other", Slot: 8}); err != nil || !cmp.Equal(won, merged) {
 			t.Errorf("the second list: got %+v, %v, want the first one's", won, err)
+		}
+	})
+}
+
+// What the backend refused is taken back, and only that: the upload goes on as
+// if it had not been decided, but for the slot, which was in use.
+func TestThaw(t *testing.T) {
+	onBoth(t, func(t *testing.T, d *database) {
+		db, ctx := d.open(t), t.Context()
+		u := opened(t, db, upload(1, "a"))
+		must(t, db.IssuePart(ctx, u.ID, 3), db.AddReceipt(ctx, receipt(u, 3, "e")))
+		freeze := func(list string, slot int) error {
+			t.Helper()
+			_, err := db.FreezeUpload(ctx, u.ID, Frozen{List: list, Tail: []byte(list), Slot: slot})
+			return err
+		}
+		must(t, freeze("a", 4))
+		for _, other := range []Frozen{{List: "b", Slot: 4}, {List: "a", Slot: 5}, {}} {
+			wantErr(t, db.ThawUpload(ctx, u.ID, other), ErrConflict)
+		}
+		if got, err := db.Upload(ctx, u.ID); err != nil || got.State != UploadFrozen || got.Highest != 3 {
+			t.Fatalf("what another decision was taken back from: %+v, %v", got, err)
+		}
+		must(t, db.ThawUpload(ctx, u.ID, Frozen{List: "a", Slot: 4}), db.ThawUpload(ctx, u.ID, Frozen{List: "a", Slot: 4}))
+		got, err := db.Upload(ctx, u.ID)
+		if err != nil || got.State != UploadOpen || got.Frozen != nil || got.Highest != 4 {
+			t.Errorf("got %+v, %v", got, err)
+		}
+		list, _, err := db.Receipts(ctx, u.ID, 0, 10)
+		if err != nil || len(list) != 1 {
+			t.Errorf("receipts: %v, %v", list, err)
+		}
+		wantErr(t, freeze("b", 4), ErrStale) // a tail may still be on its way there
+		must(t, db.IssuePart(ctx, u.ID, 9), db.AddReceipt(ctx, receipt(u, 9, "e")), freeze("b", 10))
+		wantErr(t, db.ThawUpload(ctx, u.ID, Frozen{List: "a", Slot: 4}), ErrConflict)
+
+		// There is no slot above the last one: it is used again.
+		full := opened(t, db, upload(2, "a"))
+		must(t, db.IssuePart(ctx, full.ID, 9_999))
+		for range 2 {
+			last := Frozen{List: "a", Slot: 10_000}
+			_, err := db.FreezeUpload(ctx, full.ID, last)
+			must(t, err, db.ThawUpload(ctx, full.ID, last))
+		}
+		merged := Frozen{List: "m", Slot: 2, Merged: true}
+		_, err = db.FreezeUpload(ctx, full.ID, merged)
+		must(t, err, db.ThawUpload(ctx, full.ID, merged))
+		if got, err := db.Upload(ctx, full.ID); err != nil || got.Highest != 9_999 {
+			t.Errorf("got %+v, %v", got, err)
+		}
+	})
+}
+
+// What the backend made is what the upload is, whatever was decided of it since.
+func TestFinishOutlivesAThaw(t *testing.T) {
+	onBoth(t, func(t *testing.T, d *database) {
+		db, ctx := d.open(t), t.Context()
+		for n, again := range []bool{false, true} {
+			u := opened(t, db, upload(n, "a"))
+			_, err := db.FreezeUpload(ctx, u.ID, frozen)
+			must(t, err, db.ThawUpload(ctx, u.ID, frozen))
+			if again {
+				_, err := db.FreezeUpload(ctx, u.ID, Frozen{List: "other", Slot: 9})
+				must(t, err)
+			}
+			want := made("etag")
+			if first, err := db.FinishUpload(ctx, u.ID, want); !first || err != nil {
+				t.Errorf("first is %t, %v", first, err)
+			}
+			if got, err := db.Upload(ctx, u.ID); err != nil || got.State != UploadDone || !cmp.Equal(got.Frozen, &want) {
+				t.Errorf("got %+v, %v", got, err)
+			}
 		}
 	})
 }
@@ -328,7 +422,7 @@ func TestStaleUploads(t *testing.T) {
 		}
 		open := func(id string) error { return db.OpenUpload(ctx, id, "backend") }
 		freeze := func(id string) error { _, err := db.FreezeUpload(ctx, id, frozen); return err }
-		finish := func(id string) error { return db.FinishUpload(ctx, id, "etag") }
+		finish := func(id string) error { return finish(ctx, db, id, "etag") }
 		abort := func(id string) error { return db.AbortUpload(ctx, id) }
 		made("opening")
 		made("open", open)

@@ -21,7 +21,7 @@ CREATE TABLE uploads (
 	highest       INTEGER NOT NULL CHECK (highest BETWEEN 0 AND 10000),
 	receipts      INTEGER NOT NULL,       -- how many receipts there ever were: their order
 	state         TEXT NOT NULL CHECK (state IN ('opening', 'open', 'frozen', 'done', 'aborting')),
-	frozen_list   TEXT,                   -- from here on: set once, by the first accepted Complete
+	frozen_list   TEXT,                   -- from here on: what the accepted Complete decided
 	frozen_tail   BLOB,
 	frozen_slot   INTEGER,
 	frozen_merged INTEGER,
