@@ -69,7 +69,7 @@ var translations = []struct {
 }{
 	{store.ErrNotFound, func(x *exchange) *s3api.Error { return s3api.NoSuchKey(x.event.Key) }},
 	{store.ErrPrecondition, func(*exchange) *s3api.Error { return s3api.PreconditionFailed("") }},
-	{store.ErrNoLock, func(*exchange) *s3api.Error { return s3api.BucketLocksNothing() }},
+	{store.ErrNoLock, func(x *exchange) *s3api.Error { return s3api.BucketLocksNothing(x.op) }},
 	{store.ErrLocked, func(*exchange) *s3api.Error { return s3api.ObjectLocked() }},
 	{store.ErrTooLarge, tooLarge},
 	{envelope.ErrTooLarge, tooLarge},

@@ -62,7 +62,7 @@ func (rd reader) locker() (store.Locker, error) {
 	if l, ok := rd.store.(store.Locker); ok {
 		return l, nil
 	}
-	return nil, s3api.BucketLocksNothing()
+	return nil, s3api.BucketLocksNothing(nil)
 }
 
 // locking is mayLock for a write to a store, which must be one that locks. It

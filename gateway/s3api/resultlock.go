@@ -68,8 +68,15 @@ func WriteLegalHold(w http.ResponseWriter, l Lock) error {
 	return nil
 }
 
-// BucketLocksNothing is 400: objects cannot be locked in this bucket.
-func BucketLocksNothing() *Error { return InvalidRequest("Bucket is missing Object Lock Configuration") }
+// BucketLocksNothing is 400: objects cannot be locked in this bucket. S3 has one
+// sentence for what would write a locked object, and one for the others.
+func BucketLocksNothing(op Op) *Error {
+	switch op.(type) {
+	case *PutObject, *CopyObject, *CreateMultipartUpload:
+		return InvalidRequest("Bucket is missing ObjectLockConfiguration")
+	}
+	return InvalidRequest("Bucket is missing Object Lock Configuration")
+}
 
 // ObjectLocked is 403: the object is locked against what was asked.
 func ObjectLocked() *Error {
