@@ -50,11 +50,10 @@ func NewIssuers(list []Issuer, old *Issuers, report func(url string, err error))
 		}
 		fetch := fromFile(i.KeysFile)
 		if i.Keys != "" {
-			roots, err := readRoots(i.CAFile)
-			if err != nil {
+			if _, err := readRoots(i.CAFile); err != nil { // better now than at the first token
 				return nil, fmt.Errorf("issuer %s: %w", i.URL, err)
 			}
-			fetch = overHTTPS(i.Keys, roots)
+			fetch = overHTTPS(i.Keys, i.CAFile)
 		}
 		is.all = append(is.all, &issuer{Issuer: i, keys: &keySet{fetch: fetch}})
 	}

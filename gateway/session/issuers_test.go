@@ -247,6 +247,17 @@ func TestKeySetsWantTheConfiguredRoots(t *testing.T) {
 	if n := p.calls.Load(); n != 0 {
 		t.Errorf("it was asked %d times over a connection that nobody vouched for", n)
 	}
+	roots, err := os.ReadFile(p.ca)
+	if err == nil {
+		err = os.WriteFile(strange.CAFile, roots, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	v.Issuers.named(strange.URL).keys.refresh(t.Context())
+	if _, err := v.Verify(t.Context(), sign(t, jose.ES256, key, "k", nil, ciClaims(nil)), time.Now()); err != nil {
+		t.Errorf("roots that were renewed in their file: %v", err)
+	}
 	empty := p.issuer(t)
 	empty.CAFile = filepath.Join(t.TempDir(), "empty.pem")
 	if _, err := NewIssuers([]Issuer{empty}, nil, nil); err == nil {

@@ -5,7 +5,6 @@ package session
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -145,15 +144,19 @@ func (k *keySet) run(ctx context.Context, report func(error)) {
 var errFetch = errors.New("fetching the keys")
 
 // overHTTPS fetches from a configured address, and from nowhere else.
-func overHTTPS(address string, roots *x509.CertPool) func(context.Context) ([]byte, error) {
-	client := &http.Client{
-		Transport: &http.Transport{ // no Proxy: nobody in between is asked
-			TLSClientConfig:   &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
-			ForceAttemptHTTP2: true, MaxIdleConns: 1, IdleConnTimeout: time.Minute, MaxResponseHeaderBytes: 32 << 10,
-		},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
+func overHTTPS(address, caFile string) func(context.Context) ([]byte, error) {
 	return func(ctx context.Context) ([]byte, error) {
+		roots, err := readRoots(caFile) // each time: whoever renews them changes the file
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", errFetch, err)
+		}
+		client := &http.Client{
+			Transport: &http.Transport{ // no Proxy: nobody in between is asked
+				TLSClientConfig:   &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
+				ForceAttemptHTTP2: true, DisableKeepAlives: true, MaxResponseHeaderBytes: 32 << 10,
+			},
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		}
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", errFetch, err)

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 
 	"github.com/minio/minio-go/v7"
 
@@ -29,9 +30,17 @@ func OpenBuckets(c Config) (Buckets, error) {
 }
 
 // MakeBucket implements store.BucketMaker. It asks once: a second answer to a
-// first one that was lost would be that there is one.
+// first one that was lost would be that there is one. It looks first: AWS in
+// us-east-1, and Ceph, answer that they made a bucket that its owner has
+// already, and what lies in that one would be a stranger's.
 func (b Buckets) MakeBucket(ctx context.Context, name string, o store.BucketOptions) error {
 	err := b.ask(ctx, name, func(ctx context.Context) error {
+		if there, err := b.s.core.BucketExists(ctx, name); err != nil || there {
+			if e, ok := errors.AsType[minio.ErrorResponse](err); there || ok && e.StatusCode == http.StatusForbidden {
+				return store.ErrPrecondition // there, whosever it is
+			}
+			return err
+		}
 		err := b.s.core.MakeBucket(ctx, name, minio.MakeBucketOptions{Region: b.s.c.Region, ObjectLocking: o.ObjectLock})
 		if e, ok := errors.AsType[minio.ErrorResponse](err); ok && o.ObjectLock && e.Code == "NotImplemented" {
 			return store.ErrNoLock
