@@ -189,10 +189,12 @@ func shutdown(srv *http.Server, wait time.Duration) error {
 }
 
 // principals caches the compiled rights of identities and sessions under one
-// policy.
+// policy. Sessions that were narrowed have a cache of their own: whoever makes
+// ever new ones takes nothing from others.
 type principals struct {
-	mu sync.Mutex
-	m  map[rights]*policy.Principal
+	mu       sync.Mutex
+	whole    map[certs.ID]*policy.Principal
+	narrowed map[rights]*policy.Principal
 }
 
 // rights is whose they are, and how they were narrowed.
@@ -201,28 +203,49 @@ type rights struct {
 	role, scopes string
 }
 
-// maxPrincipals bounds the cache, which begins anew when it is full.
-const maxPrincipals = 10_000
+// maxPrincipals and maxNarrowed bound the caches. One that is full begins
+// anew.
+const (
+	maxPrincipals = 10_000
+	maxNarrowed   = 1_000
+)
 
 func (s *Snapshot) principal(id certs.ID) *policy.Principal {
-	return s.narrowed(id, policy.Narrowing{})
+	return cached(&s.principals.mu, &s.principals.whole, maxPrincipals, id, func() *policy.Principal {
+		return s.Policy.Session(id, policy.Narrowing{})
+	})
 }
 
 // narrowed is the principal of a session.
 func (s *Snapshot) narrowed(id certs.ID, n policy.Narrowing) *policy.Principal {
-	key := rights{id: id, role: n.Role, scopes: fmt.Sprint(n.Scopes)}
-	if n.Scopes == nil {
-		key.scopes = ""
+	if n.IsZero() {
+		return s.principal(id)
 	}
-	s.principals.mu.Lock()
-	defer s.principals.mu.Unlock()
-	if p, ok := s.principals.m[key]; ok {
+	key := rights{id: id, role: n.Role}
+	if n.Scopes != nil {
+		key.scopes = fmt.Sprint(n.Scopes)
+	}
+	return cached(&s.principals.mu, &s.principals.narrowed, maxNarrowed, key, func() *policy.Principal { return s.Policy.Session(id, n) })
+}
+
+// cached compiles outside the lock: nobody waits for the rights of others. Who
+// compiles what another one just did takes the first.
+func cached[K comparable](mu *sync.Mutex, in *map[K]*policy.Principal, most int, key K, compile func() *policy.Principal) *policy.Principal {
+	mu.Lock()
+	p, ok := (*in)[key]
+	mu.Unlock()
+	if ok {
 		return p
 	}
-	p := s.Policy.Session(id, n)
-	if s.principals.m == nil || len(s.principals.m) >= maxPrincipals {
-		s.principals.m = map[rights]*policy.Principal{}
+	p = compile()
+	mu.Lock()
+	defer mu.Unlock()
+	if first, ok := (*in)[key]; ok {
+		return first
 	}
-	s.principals.m[key] = p
+	if *in == nil || len(*in) >= most {
+		*in = map[K]*policy.Principal{}
+	}
+	(*in)[key] = p
 	return p
 }

@@ -21,6 +21,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -538,4 +539,56 @@ func TestExpiryOfSessions(t *testing.T) {
 	if r := w.signed(c, http.MethodHead, "/data/k", nil); r.status != http.StatusForbidden {
 		t.Errorf("HEAD: got %d; a 400 makes some clients call themselves for ever", r.status)
 	}
+}
+
+// Whoever shows a token is somebody from then on: their connections count as
+// their own, and not among those of nobody.
+func TestConnectionsOfTokens(t *testing.T) {
+	t.Parallel()
+	w := newSessionWorld(t, worldOptions{limits: Limits{PerIdentity: 2}})
+	assume := func() reply {
+		c := w.anyone()
+		t.Cleanup(c.CloseIdleConnections)
+		return w.call(c, w.assume(w.token("/writer")))
+	}
+	for range 2 {
+		w.credentials(assume())
+	}
+	if r := assume(); r.stsCode() != "Throttling" {
+		t.Fatalf("a third connection: got %d %s", r.status, r.stsCode())
+	}
+	if e := w.lastDenial(); e.Actor != "spiffe://acme.ai/writer" || e.Detail["s3_error"] != "SlowDown" {
+		t.Errorf("the refusal is recorded as %+v", e)
+	}
+}
+
+// Sessions of ever new policies are forgotten, not who needs no session.
+func TestNarrowedSessionsTakeNobodysPlace(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, worldOptions{})
+	snap := w.g.Current()
+	id := w.ca.ID(t, "/writer")
+	whole := snap.principal(id)
+	for i := range maxNarrowed + 10 {
+		snap.narrowed(id, narrowedTo(t, strconv.Itoa(i)))
+	}
+	if n := len(snap.principals.narrowed); n > maxNarrowed || n == 0 {
+		t.Errorf("%d narrowed sessions are remembered", n)
+	}
+	if snap.principal(id) != whole {
+		t.Error("they took the place of an identity")
+	}
+	one := narrowedTo(t, "x")
+	if snap.narrowed(id, one) != snap.narrowed(id, one) {
+		t.Error("a session is compiled for each request")
+	}
+}
+
+func narrowedTo(t *testing.T, key string) policy.Narrowing {
+	t.Helper()
+	sc, err := policy.NewScope(nil, "data", key, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return policy.Narrowing{Scopes: []policy.Scope{sc}}
 }

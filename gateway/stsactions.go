@@ -96,7 +96,9 @@ func (x *exchange) assumeByToken(q *s3api.STSRequest) error {
 	}
 	x.caller = caller{ID: web.Credential.Identity}
 	x.event.Actor, x.event.ActorType, x.event.TrustDomain = x.caller.ID.String(), x.caller.kind(), x.caller.ID.TrustDomain().String()
-	return x.mint(q, web)
+	// Connections of nobody are few: who has shown a token is not among them.
+	x.c.owner.authenticated(x.c, x.caller.ID)
+	return x.within(func() error { return x.mint(q, web) })
 }
 
 // webTokenErrors maps what is wrong with a token to the words of AWS.

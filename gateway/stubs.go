@@ -16,7 +16,7 @@ func stubAction(op *s3api.Stub) action {
 	switch {
 	case op.Name == "PutObjectAcl":
 		a = action{event: "artifact.head", verb: policy.VerbWrite, decide: onKey(policy.VerbWrite), serve: a.serve}
-	case op.Key != "":
+	case op.Name == "GetObjectAcl", op.Key != "": // whatever has a key is asked of an object
 		a = action{event: "artifact.head", verb: policy.VerbRead, decide: onKey(policy.VerbRead), serve: a.serve}
 	}
 	return a
