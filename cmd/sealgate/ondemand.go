@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"slices"
 	"strings"
 	"time"
@@ -270,35 +269,6 @@ func (s *system) settleMade(ctx context.Context, maker store.BucketMaker, b stat
 		return "", err
 	}
 	return state.BucketReady, nil
-}
-
-// bucketsEvery is how soon a replica serves what another one made.
-const bucketsEvery = time.Second
-
-// watchBuckets follows what other replicas make and remove.
-func (s *system) watchBuckets(ctx context.Context) error {
-	tick := time.NewTicker(bucketsEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-		if err := s.followBuckets(ctx); err != nil && ctx.Err() == nil {
-			s.log.LogAttrs(ctx, slog.LevelError, "buckets of other replicas not followed", slog.String("error", err.Error()))
-		}
-	}
-}
-
-func (s *system) followBuckets(ctx context.Context) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	made, err := s.madeBuckets(ctx)
-	if err != nil || slices.EqualFunc(made, s.made, func(a, b state.MadeBucket) bool { return a.Name == b.Name }) {
-		return err
-	}
-	return s.putInForce(ctx, s.policy, s.cfg, made)
 }
 
 // bucketMaker is nil where the buckets of the configuration are all there are.

@@ -316,9 +316,6 @@ func (s *system) openGateway(ctx context.Context) error {
 		return err
 	}
 	s.run(func() error { return s.gateway.Reap(ctx) })
-	if s.cfg.OnDemand.Enabled {
-		s.run(func() error { return s.watchBuckets(ctx) })
-	}
 	return nil
 }
 
