@@ -151,7 +151,7 @@ const maxETag = 256
 func partNumberOf(text string) (int, error) {
 	n, err := strconv.Atoi(text)
 	switch {
-	case err != nil:
+	case err != nil || !isDecimal(strings.TrimPrefix(text, "-")):
 		return 0, malformedXML().Cause(err)
 	case n < 1:
 		return 0, InvalidArgument("PartNumber", text, "PartNumber must be >= 1")

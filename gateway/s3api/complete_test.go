@@ -86,6 +86,7 @@ func TestCompletedParts(t *testing.T) {
 		completeDoc("<Part><PartNumber>1</PartNumber></Part>"):                "MalformedXML",
 		completeDoc("<Part><PartNumber>1 </PartNumber><ETag>a</ETag></Part>"): "MalformedXML",
 		completeDoc("<Part><PartNumber>99999999999999999999</PartNumber><ETag>a</ETag></Part>"):                  "MalformedXML",
+		completeDoc("<Part><PartNumber>+1</PartNumber><ETag>a</ETag></Part>"):                                    "MalformedXML",
 		completeDoc("<Part><PartNumber>1</PartNumber><ETag></ETag></Part>"):                                      "InvalidPart",
 		completeDoc("<Part><PartNumber>1</PartNumber><ETag>a b</ETag></Part>"):                                   "InvalidPart",
 		completeDoc("<Part><PartNumber>1</PartNumber><ETag>a\"b</ETag></Part>"):                                  "InvalidPart",

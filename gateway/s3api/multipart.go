@@ -24,7 +24,7 @@ func (r *request) uploadID() (string, *Error) {
 func (r *request) partNumber() (int, *Error) {
 	v := r.query["partNumber"]
 	n, err := strconv.Atoi(v)
-	if err != nil || n < 1 || n > MaxParts {
+	if err != nil || !isDecimal(v) || n < 1 || n > MaxParts {
 		return 0, InvalidArgument("partNumber", v, badPartNumber)
 	}
 	return n, nil

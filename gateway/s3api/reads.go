@@ -28,7 +28,7 @@ func parseListBuckets(r *request) (Op, *Error) {
 	op := &ListBuckets{Prefix: r.query["prefix"], Max: maxBuckets}
 	if v, ok := r.query["max-buckets"]; ok {
 		n, err := strconv.Atoi(v)
-		if err != nil || n < 1 || n > maxBuckets {
+		if err != nil || !isDecimal(v) || n < 1 || n > maxBuckets {
 			return nil, InvalidArgument("max-buckets", v, "Argument max-buckets must be an integer between 1 and 10000.")
 		}
 		op.Max = n
@@ -97,7 +97,7 @@ func (r *request) selection() (Range, *Error) {
 	}
 	n, err := strconv.Atoi(v)
 	switch {
-	case err != nil || n < 1 || n > MaxParts:
+	case err != nil || !isDecimal(v) || n < 1 || n > MaxParts:
 		return Range{}, InvalidArgument("partNumber", v, badPartNumber)
 	case r.header.has("range"):
 		return Range{}, InvalidRequest("Cannot specify both Range header and partNumber query parameter")
