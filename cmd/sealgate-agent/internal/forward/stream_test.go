@@ -319,15 +319,32 @@ func TestEarlyAnswerToChunks(t *testing.T) {
 		_, err := io.Copy(io.Discard, r.Body)
 		got <- err
 	}})
-	c := w.dial(t)
-	_, _ = io.WriteString(c, strings.Replace(w.head(t, "PUT", "/b/k"), "\r\n\r\n", "\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n", 1))
-	select {
-	case err := <-got:
-		if err == nil {
-			t.Error("the gateway saw a whole body")
+	const begin = "\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n"
+	chunk := "8000\r\n" + strings.Repeat("x", 0x8000) + "\r\n"
+	for name, more := range map[string]int{"a client that waits": 0, "a client that goes on sending": 200} {
+		for range 10 { // the answer meets the body at another place each time
+			c := w.dial(t)
+			_, _ = io.WriteString(c, strings.Replace(w.head(t, "PUT", "/b/k"), "\r\n\r\n", begin, 1))
+			sent := make(chan struct{})
+			go func() {
+				defer close(sent)
+				for range more {
+					if _, err := io.WriteString(c, chunk); err != nil {
+						return // the agent has heard enough
+					}
+				}
+			}()
+			select {
+			case err := <-got:
+				if err == nil {
+					t.Errorf("%s: the gateway saw a whole body", name)
+				}
+			case <-time.After(time.Minute):
+				t.Fatalf("%s: the gateway still waits for the body", name)
+			}
+			c.Close()
+			<-sent
 		}
-	case <-time.After(time.Minute):
-		t.Error("the gateway still waits for the body")
 	}
 }
 
