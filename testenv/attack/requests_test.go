@@ -285,7 +285,7 @@ var badUploads = []struct {
 	{"public ACL", "X-Amz-Acl: public-read", text, len(text), refused(400, "AccessControlListNotSupported")},
 	{"a granted ACL", "X-Amz-Grant-Read: id=1", text, len(text), refused(400, "AccessControlListNotSupported")},
 	{"tagging", "X-Amz-Tagging: a=b", text, len(text), denied("PutObject", "")},
-	{"object lock", "X-Amz-Object-Lock-Mode: GOVERNANCE", text, len(text), refused(400, "InvalidRequest")},
+	{"half a lock", "X-Amz-Object-Lock-Mode: GOVERNANCE", text, len(text), refused(400, "InvalidArgument")},
 	{"redirect to what is no location", "X-Amz-Website-Redirect-Location: javascript:evil", text, len(text), refused(400, "InvalidRedirectLocation")},
 	{"redirect under the gateway's own name", "X-Amz-Meta-Sealgate-Redirect: https://evil.example", text, len(text), refused(400, "InvalidArgument")},
 	{"append", "X-Amz-Write-Offset-Bytes: 3", text, len(text), refused(501, "NotImplemented")},
