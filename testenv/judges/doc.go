@@ -7,6 +7,10 @@
 // says why; those that are there for signing by SigV2 must pass where they sign by
 // SigV4. An exception that is no longer needed is an error, too.
 //
+// Through the gateway most tests come by an agent. Those about signatures come by the
+// listener for session keys, with a shim that adds the token, and those that sign
+// nothing by the mTLS listener, with a certificate.
+//
 // They take minutes, so they run by `make judges`, as benchmarks do; what `make test`
 // checks is that the list of exceptions is in order.
 package judges
