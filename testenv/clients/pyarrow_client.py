@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 import story
 
-s3 = pyarrow.fs.S3FileSystem()
+s3, _ = pyarrow.fs.FileSystem.from_uri(f"s3://{story.base}")  # S3FileSystem() alone reads no endpoint from the environment
 B = story.base
 small = story.make("small é.bin", 300_007)
 with open(small, "rb") as f:
