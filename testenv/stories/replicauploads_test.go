@@ -37,6 +37,7 @@ func TestReplicasShareUploads(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p := twoReplicasOn(t, server(t))
+			p.sameKey("models/both")
 			p.shareUpload("models/crowd")
 			for i := range 4 {
 				p.abortRace(fmt.Sprintf("models/race-%d", i))
@@ -120,6 +121,41 @@ func etagOf(body []byte) string {
 	_, rest, _ := strings.Cut(string(body), "<ETag>")
 	etag, _, _ := strings.Cut(rest, "</ETag>")
 	return etag
+}
+
+// sameKey: both replicas write one key at the same moment. One of them wins, whole;
+// of two that may only create, one alone.
+func (p *pair) sameKey(path string) {
+	t := p.t
+	t.Helper()
+	for round := range 6 {
+		target, header := path, http.Header(nil)
+		if round%2 == 1 {
+			target, header = fmt.Sprintf("%s-%d", path, round), http.Header{"If-None-Match": {"*"}}
+		}
+		bodies := [2][]byte{randomBytes(300_000), randomBytes(200_000)}
+		var answers [2]gate.Answer
+		var wg sync.WaitGroup
+		for i := range bodies {
+			wg.Go(func() { answers[i] = p.do(i, http.MethodPut, target, bodies[i], header.Clone()) })
+		}
+		wg.Wait()
+		won := 0
+		for i := range answers {
+			if answers[i].Status == http.StatusOK {
+				won++
+			}
+		}
+		if header != nil && won != 1 || header == nil && won == 0 {
+			t.Errorf("%d writes of %s won: %d %s; %d %s", won, target, answers[0].Status, answers[0].Body, answers[1].Status, answers[1].Body)
+		}
+		for i := range p.gates {
+			a := p.must(http.StatusOK, i, http.MethodGet, target, nil)
+			if a.Err != nil || !bytes.Equal(a.Body, bodies[0]) && !bytes.Equal(a.Body, bodies[1]) {
+				t.Errorf("%s through replica %d: %d bytes that nobody wrote (%v)", target, i, len(a.Body), a.Err)
+			}
+		}
+	}
 }
 
 // abortRace: one replica completes what the other one aborts. Whichever came
