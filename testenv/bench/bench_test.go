@@ -86,13 +86,31 @@ func TestParse(t *testing.T) {
 	}
 }
 
+// Work costs time, and waiting does not.
+func TestCPUSeconds(t *testing.T) {
+	t.Parallel()
+	before, err := cpuSeconds(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for after := before; after < before+0.05; {
+		newPayload(1, period).skip(1)
+		if after, err = cpuSeconds(os.Getpid()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := cpuSeconds(-1); err == nil {
+		t.Error("a process that is not there used CPU time")
+	}
+}
+
 func TestResults(t *testing.T) {
 	t.Parallel()
 	results := []Result{
 		against("ratio", "MiB/s", rounds{90, 50, 95}, "other", rounds{100, 100, 100}).atLeast(0.9),
 		against("missed", "MiB/s", rounds{80}, "other", rounds{100}).atLeast(0.9),
 		figure("value", "ms", rounds{4}).atMost(5),
-		figure("reported", "ops/s", rounds{1, 2}),
+		figure("reported", "ops/s", rounds{1, 2}).costing(rounds{250, 260, 270}),
 	}
 	var table bytes.Buffer
 	file := filepath.Join(t.TempDir(), "out", "latest.json")

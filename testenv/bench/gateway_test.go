@@ -3,11 +3,7 @@
 package bench
 
 import (
-	"context"
-	"encoding/xml"
 	"fmt"
-	"net/http"
-	"net/url"
 	"testing"
 	"time"
 
@@ -95,76 +91,4 @@ func measureSmall(t testing.TB) []Result {
 		t.Fatal(err)
 	}
 	return append(all, figure("gateway-rss-4kib", "MiB", rounds{rss / (1 << 20)}))
-}
-
-// listed is how many keys are listed.
-const listed = 10_000
-
-// measureList lists 10,000 keys of one directory in pages of 1,000.
-func measureList(t testing.TB) []Result {
-	t.Helper()
-	s := startSides(t)
-	key := func(i int) string { return fmt.Sprintf("list/shard-%06d.safetensors", i) }
-	fill := load{mostClients, listed, func(i int) error { return s.gateway.put("/models/"+key(i), i, 100) }}
-	if _, err := fill.run(); err != nil {
-		t.Fatal(err)
-	}
-	all, err := alternate(5, func() (float64, error) {
-		began := time.Now()
-		keys, err := list(s.gateway, "list/")
-		for i, k := range keys {
-			if want := key(i); k != want && err == nil {
-				err = fmt.Errorf("key %d is %q, want %q", i, k, want)
-			}
-		}
-		if len(keys) != listed && err == nil {
-			err = fmt.Errorf("%d keys listed, want %d", len(keys), listed)
-		}
-		return float64(len(keys)) / time.Since(began).Seconds(), err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return []Result{figure("list-10000", "keys/s", all[0])}
-}
-
-// list reads a listing to its end.
-func list(from target, prefix string) (keys []string, err error) {
-	for token := ""; ; {
-		q := url.Values{"list-type": {"2"}, "prefix": {prefix}}
-		if token != "" {
-			q.Set("continuation-token", token)
-		}
-		page, err := listPage(from, "/models?"+q.Encode())
-		if err != nil {
-			return nil, err
-		}
-		for _, c := range page.Contents {
-			keys = append(keys, c.Key)
-		}
-		if token = page.NextContinuationToken; token == "" {
-			return keys, nil
-		}
-	}
-}
-
-type listing struct {
-	NextContinuationToken string
-	Contents              []struct{ Key string }
-}
-
-func listPage(from target, query string) (p listing, err error) {
-	req, err := http.NewRequestWithContext(context.Background(), http.MethodGet, from.endpoint+query, nil)
-	if err != nil {
-		return p, err
-	}
-	resp, err := from.client.Do(req)
-	if err != nil {
-		return p, err
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return p, fmt.Errorf("listing: %s", resp.Status)
-	}
-	return p, xml.NewDecoder(resp.Body).Decode(&p)
 }

@@ -39,9 +39,12 @@ func child(job []string) error {
 	if job[0] == "files" {
 		return serveFiles(job[1], job[2])
 	}
-	size, err := strconv.ParseInt(job[1], 10, 64)
+	size, err := strconv.ParseInt(job[len(job)-1], 10, 64)
 	if err != nil {
 		return err
+	}
+	if job[0] == "far" {
+		return serveFar(job[1], job[2], size)
 	}
 	return streamOnce(size)
 }
@@ -71,7 +74,9 @@ var groups = []group{
 	{"list", measureList},
 	{"medium", measureMedium},
 	{"ranges", measureRanges},
+	{"multipart", measureMultipart},
 	{"proxied-small", measureProxiedSmall},
+	{"far", measureFar},
 }
 
 // BenchmarkAll measures all and fails where a bar is missed.
@@ -101,7 +106,15 @@ func BenchmarkAll(t *testing.B) {
 // startFiles runs the baseline of transfers until the test ends.
 func startFiles(t testing.TB, g *gate.Gate) string {
 	t.Helper()
-	cmd := childCommand("files", t.TempDir(), g.PEM(t, "/gateway"))
+	endpoint, _ := startChild(t, "files", t.TempDir(), g.PEM(t, "/gateway"))
+	return endpoint
+}
+
+// startChild runs this program for a job until the test ends, and gives the
+// address that it prints.
+func startChild(t testing.TB, job ...string) (endpoint string, pid int) {
+	t.Helper()
+	cmd := childCommand(job...)
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -118,9 +131,8 @@ func startFiles(t testing.TB, g *gate.Gate) string {
 		_ = cmd.Wait()  // closed while it served
 		_ = out.Close() // nothing more is said there
 	})
-	var endpoint string
 	if _, err := fmt.Fscanln(io.LimitReader(out, 100), &endpoint); err != nil {
-		t.Fatalf("starting the file server: %v", err)
+		t.Fatalf("starting %s: %v", job[0], err)
 	}
-	return endpoint
+	return endpoint, cmd.Process.Pid
 }

@@ -3,6 +3,7 @@
 package bench
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -22,6 +23,23 @@ func peak(pid int) (float64, error) {
 		}
 	}
 	return 0, fmt.Errorf("no VmHWM in the status of process %d", pid)
+}
+
+// cpuSeconds is how much CPU time a process used so far.
+func cpuSeconds(pid int) (float64, error) {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0, err
+	}
+	_, rest, _ := strings.Cut(string(b), ") ") // the name may hold anything
+	var f [13]string
+	if n := copy(f[:], strings.Fields(rest)); n < len(f) {
+		return 0, fmt.Errorf("reading the CPU time of process %d: %d fields", pid, n)
+	}
+	user, uerr := strconv.ParseFloat(f[11], 64)
+	system, serr := strconv.ParseFloat(f[12], 64)
+	const ticks = 100 // a second, on every Linux that Go runs on
+	return (user + system) / ticks, errors.Join(uerr, serr)
 }
 
 // conditions says under which circumstances figures came about.

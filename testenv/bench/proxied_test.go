@@ -6,10 +6,12 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/minio/minio-go/v7/pkg/sse"
 
@@ -23,13 +25,15 @@ import (
 type front struct {
 	gate           *gate.Gate
 	server         *servers.Server
-	bucket         string
+	bucket         string // of the proxy
 	gateway, proxy target
+	stored         string // bucket of the gateway
+	cpu            rounds
 }
 
 func startFront(t testing.TB, s *servers.Server) *front {
 	t.Helper()
-	f := &front{server: s, bucket: openBucket(t, s)}
+	f := &front{server: s, bucket: openBucket(t, s), stored: openBucket(t, s)}
 	credential := filepath.Join(t.TempDir(), "credential")
 	text, err := json.Marshal(map[string]string{"access_key": s.AccessKey, "secret_key": s.SecretKey})
 	if err == nil {
@@ -40,7 +44,7 @@ func startFront(t testing.TB, s *servers.Server) *front {
 	}
 	f.gate = gate.Start(t, gate.Options{Config: map[string]string{
 		"backends": fmt.Sprintf("{store: {kind: s3, endpoint: %q, region: %s, credential: {file: %s}}}", s.Endpoint, s.Region, credential),
-		"buckets":  fmt.Sprintf("{models: {backend: store, bucket: %s}}", s.NewBucket(t)),
+		"buckets":  fmt.Sprintf("{models: {backend: store, bucket: %s}}", f.stored),
 	}})
 	who := f.gate.CA.SVID(t, "/writer", certstest.Options{})
 	f.gateway = newTarget(f.gate.Endpoint+"/models", f.gate.TLS(t, who))
@@ -75,11 +79,17 @@ func plainTarget(t testing.TB, s *servers.Server, bucket string) target {
 	return newTarget(s.Endpoint+"/"+bucket, c)
 }
 
-// in runs the same work on all sides in turn.
+// in runs the same work on all sides in turn; f.cpu is then what the gateway used
+// for each unit of it, in microseconds.
 func (f *front) in(t testing.TB, n int, work func(target) (float64, error), sides ...target) []rounds {
 	t.Helper()
 	var runs []func() (float64, error)
+	f.cpu = nil
 	for _, side := range sides {
+		if side == f.gateway {
+			runs = append(runs, func() (float64, error) { return f.costed(work) })
+			continue
+		}
 		runs = append(runs, func() (float64, error) { return work(side) })
 	}
 	all, err := alternate(n, runs...)
@@ -89,8 +99,23 @@ func (f *front) in(t testing.TB, n int, work func(target) (float64, error), side
 	return all
 }
 
+// costed is work of the gateway.
+func (f *front) costed(work func(target) (float64, error)) (float64, error) {
+	before, err := cpuSeconds(f.gate.PID())
+	if err != nil {
+		return 0, err
+	}
+	began := time.Now()
+	perSecond, err := work(f.gateway)
+	units := perSecond * time.Since(began).Seconds()
+	after, cerr := cpuSeconds(f.gate.PID())
+	f.cpu = append(f.cpu, (after-before)*1e6/units)
+	return perSecond, errors.Join(err, cerr)
+}
+
 const (
 	nginx     = "nginx-tls"
+	sealing   = "minio-tls-sse"
 	medium    = 64 << 20 // bytes
 	rangeSize = 1 << 20
 )
@@ -116,6 +141,7 @@ func measureMedium(t testing.TB) []Result {
 	var all []Result
 	for _, c := range []int{1, 8} {
 		puts := f.in(t, 3, mib(c, put), f.gateway, f.proxy, bare, sealed)
+		putCPU := f.cpu
 		gets := f.in(t, 3, mib(c, get), f.gateway, f.proxy, bare, sealed)
 		name := func(verb string) string { return fmt.Sprintf("%s-64mib-c%d", verb, c) }
 		tls := against(name("get"), "MiB/s", gets[0], "minio-tls", gets[2])
@@ -123,11 +149,11 @@ func measureMedium(t testing.TB) []Result {
 			tls = tls.atLeast(0.55)
 		}
 		all = append(all,
-			against(name("get"), "MiB/s", gets[0], nginx, gets[1]).atLeast(1), tls,
-			against(name("get"), "MiB/s", gets[0], "minio-tls-sse", gets[3]),
-			against(name("put"), "MiB/s", puts[0], nginx, puts[1]).atLeast(1),
+			against(name("get"), "MiB/s", gets[0], nginx, gets[1]).atLeast(1).costing(f.cpu), tls,
+			against(name("get"), "MiB/s", gets[0], sealing, gets[3]),
+			against(name("put"), "MiB/s", puts[0], nginx, puts[1]).atLeast(1).costing(putCPU),
 			against(name("put"), "MiB/s", puts[0], "minio-tls", puts[2]),
-			against(name("put"), "MiB/s", puts[0], "minio-tls-sse", puts[3]))
+			against(name("put"), "MiB/s", puts[0], sealing, puts[3]))
 	}
 	return append(all, f.manyStreams(t))
 }
@@ -140,6 +166,13 @@ func encrypted(t testing.TB, s *servers.Server) string {
 		t.Fatalf("encrypting bucket %s: %v", bucket, err)
 	}
 	return bucket
+}
+
+// sealedTarget is a MinIO with TLS that encrypts by itself.
+func sealedTarget(t testing.TB) target {
+	t.Helper()
+	s := servers.MinIOTLS(t)
+	return plainTarget(t, s, encrypted(t, s))
 }
 
 // manyStreams reads 64 objects at once and gives what the gateway needed so far.
@@ -162,7 +195,8 @@ func (f *front) manyStreams(t testing.TB) Result {
 func measureRanges(t testing.TB) []Result {
 	t.Helper()
 	f := startFront(t, servers.MinIO(t))
-	for _, side := range []target{f.gateway, f.proxy} {
+	sealed := sealedTarget(t)
+	for _, side := range []target{f.gateway, f.proxy, sealed} {
 		if err := side.put("/ranges", 1, large); err != nil {
 			t.Fatal(err)
 		}
@@ -170,34 +204,43 @@ func measureRanges(t testing.TB) []Result {
 	const ops = 400
 	all := f.in(t, 3, func(to target) (float64, error) {
 		return load{8, ops, func(i int) error { return to.getRange("/ranges", 1, int64(i*7919%1023)*rangeSize+4711, rangeSize) }}.run()
-	}, f.gateway, f.proxy)
-	return []Result{against("get-1mib-ranges-c8", "ops/s", all[0], nginx, all[1]).atLeast(1)}
+	}, f.gateway, f.proxy, sealed)
+	return []Result{
+		against("get-1mib-ranges-c8", "ops/s", all[0], nginx, all[1]).atLeast(1).costing(f.cpu),
+		against("get-1mib-ranges-c8", "ops/s", all[0], sealing, all[2]),
+	}
 }
 
 // measureProxiedSmall puts and gets objects of 4 KiB over real servers.
 func measureProxiedSmall(t testing.TB) []Result {
 	t.Helper()
-	var all []Result
-	for _, s := range []struct {
-		name   string
-		server *servers.Server
-	}{{"minio", servers.MinIO(t)}, {"versitygw", servers.Versitygw(t)}} {
-		f := startFront(t, s.server)
-		for _, c := range []struct{ clients, ops int }{{1, 200}, {8, 800}, {mostClients, 1600}} {
-			path := func(i int) string { return fmt.Sprintf("/small/%d/%06d", c.clients, i) }
-			puts := f.in(t, 3, func(to target) (float64, error) {
-				return load{c.clients, c.ops, func(i int) error { return to.put(path(i), i, small) }}.run()
-			}, f.gateway, f.proxy)
-			gets := f.in(t, 3, func(to target) (float64, error) {
-				return load{c.clients, 2 * c.ops, func(i int) error { return to.get(path(i%c.ops), i%c.ops, small) }}.run()
-			}, f.gateway, f.proxy)
-			name := func(verb string) string { return fmt.Sprintf("%s-4kib-%s-c%d", verb, s.name, c.clients) }
-			put, get := against(name("put"), "ops/s", puts[0], nginx, puts[1]), against(name("get"), "ops/s", gets[0], nginx, gets[1])
+	sealed := sealedTarget(t)
+	return append(proxiedSmall(t, "minio", startFront(t, servers.MinIO(t)), sealed), proxiedSmall(t, "versitygw", startFront(t, servers.Versitygw(t)))...)
+}
+
+// proxiedSmall compares with the proxy, and with a server that encrypts by
+// itself if there is one.
+func proxiedSmall(t testing.TB, server string, f *front, sealed ...target) (all []Result) {
+	t.Helper()
+	sides := append([]target{f.gateway, f.proxy}, sealed...)
+	for _, c := range []struct{ clients, ops int }{{1, 200}, {8, 800}, {mostClients, 1600}} {
+		path := func(i int) string { return fmt.Sprintf("/small/%d/%06d", c.clients, i) }
+		row := func(verb string, bar float64, ops int, do func(to target, i int) error) {
+			rates := f.in(t, 3, func(to target) (float64, error) {
+				return load{c.clients, ops, func(i int) error { return do(to, i) }}.run()
+			}, sides...)
+			name := fmt.Sprintf("%s-4kib-%s-c%d", verb, server, c.clients)
+			proxied := against(name, "ops/s", rates[0], nginx, rates[1]).costing(f.cpu)
 			if c.clients == mostClients {
-				put, get = put.atLeast(0.7), get.atLeast(0.6)
+				proxied = proxied.atLeast(bar)
 			}
-			all = append(all, put, get)
+			all = append(all, proxied)
+			for _, r := range rates[2:] {
+				all = append(all, against(name, "ops/s", rates[0], sealing, r))
+			}
 		}
+		row("put", 0.7, c.ops, func(to target, i int) error { return to.put(path(i), i, small) })
+		row("get", 0.6, 2*c.ops, func(to target, i int) error { return to.get(path(i%c.ops), i%c.ops, small) })
 	}
 	return all
 }

@@ -23,6 +23,10 @@ type Result struct {
 	// Ratio is the median over the rounds of value over baseline, which is
 	// steadier than the ratio of the two medians.
 	Ratio float64 `json:"ratio,omitempty"`
+	// CPU is what the gateway's process used for each unit of work, in
+	// microseconds: for each MiB where Value is in MiB/s, for each operation
+	// where it is in ops/s. It hardly moves when others use the machine.
+	CPU float64 `json:"gateway_cpu_us,omitempty"`
 	// Bar is what Ratio, or Value where there is no baseline, is held to: at
 	// least, or at most where Most is set. Nil: the figure is only reported.
 	Bar   *float64 `json:"bar,omitempty"`
@@ -57,6 +61,11 @@ func against(name, unit string, r rounds, baseline string, base rounds) Result {
 	return res
 }
 
+func (r Result) costing(cpu rounds) Result {
+	r.CPU = cpu.median()
+	return r
+}
+
 func (r Result) measured() float64 {
 	if r.Baseline != "" {
 		return r.Ratio
@@ -77,7 +86,7 @@ func (r Result) atMost(bar float64) Result {
 // write prints the table and keeps the figures in file.
 func write(w io.Writer, file string, results []Result) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "name\tvalue\tunit\tbaseline\t\tratio\tbar\tholds\t")
+	fmt.Fprintln(t, "name\tvalue\tunit\tbaseline\t\tratio\tbar\tholds\tgateway cpu us\t")
 	for _, r := range results {
 		fmt.Fprintln(t, r.row())
 	}
@@ -109,7 +118,11 @@ func (r Result) row() string {
 			holds = "NO"
 		}
 	}
-	return fmt.Sprintf("%s\t%s\t%s\t%s\t%s\t%s\t%s\t", r.Name, short(r.Value), r.Unit, base, ratio, bar, holds)
+	cpu := "-"
+	if r.CPU > 0 {
+		cpu = short(r.CPU)
+	}
+	return fmt.Sprintf("%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t", r.Name, short(r.Value), r.Unit, base, ratio, bar, holds, cpu)
 }
 
 // short prints a figure with the digits that mean something.
