@@ -4,15 +4,18 @@ package gateway
 
 import (
 	"bytes"
+	"context"
 	"crypto/md5"
 	"encoding/base64"
 	"encoding/xml"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
 	"github.com/sealgate/sealgate/gateway/audit"
+	"github.com/sealgate/sealgate/gateway/s3api"
 	"github.com/sealgate/sealgate/gateway/store"
 	"github.com/sealgate/sealgate/gateway/store/storetest"
 )
@@ -172,4 +175,82 @@ func TestDeleteObjectsFaults(t *testing.T) {
 	}
 	w.rec.fail(recorderFault{deny: audit.ErrClosed})
 	w.tryDelete(c, true, ".sealgate/x").want(t, 503, "ServiceUnavailable")
+}
+
+// TestDeleteObjectsOfNoVersion: a version that the store cannot have is refused
+// on the record.
+func TestDeleteObjectsOfNoVersion(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, worldOptions{policy: copyPolicy})
+	snap := *w.g.Current()
+	snap.Buckets = map[string]Bucket{"data": {Store: struct{ store.Store }{w.store}}}
+	w.g.Use(&snap)
+	c := w.client("/owner")
+	w.put(c, "/data/k", []byte("x"))
+	body := []byte("<Delete><Object><Key>k</Key><VersionId>abc</VersionId></Object></Delete>")
+	send := func() reply { return w.do(c, http.MethodPost, "/data?delete", body, "Content-MD5", contentMD5(body)) }
+	r := send()
+	if r.status != 200 || !bytes.Contains(r.body, []byte("<Code>InvalidArgument</Code>")) {
+		t.Errorf("got %d %s", r.status, r.body)
+	}
+	if e := w.lastDenial(); e.Event != refused || e.Action != "DeleteObjects" || e.Key != "k" || e.VersionID != "abc" || e.Decision != "deny" || e.Detail["s3_error"] != "InvalidArgument" {
+		t.Errorf("recorded %+v", e)
+	}
+	w.rec.fail(recorderFault{deny: audit.ErrClosed})
+	send().want(t, 503, "ServiceUnavailable")
+}
+
+// panicky is a store in which deleting one key panics.
+type panicky struct{ store.Store }
+
+// Delete implements store.Store.
+func (p panicky) Delete(ctx context.Context, key string) error {
+	if key == "boom" {
+		panic("boom")
+	}
+	return p.Store.Delete(ctx, key)
+}
+
+// TestPanicInABatch: it ends its request, once what was begun beside it is
+// done, and nothing else.
+func TestPanicInABatch(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, worldOptions{policy: copyPolicy})
+	snap := *w.g.Current()
+	snap.Buckets = map[string]Bucket{"data": {Store: panicky{w.store}}}
+	w.g.Use(&snap)
+	c := w.client("/owner")
+	w.put(c, "/data/k", []byte("x"))
+	if r := w.tryDelete(c, true, "a", "boom", "k"); r.err == nil {
+		t.Errorf("got %d %s, want a connection that is cut", r.status, r.body)
+	}
+	if w.metric("sealgate_panics_total") != 1 {
+		t.Errorf("%v panics were counted", w.metric("sealgate_panics_total"))
+	}
+	w.do(c, http.MethodGet, "/data/k", nil).want(t, 404, "NoSuchKey")
+	ended := map[string]int{}
+	for _, r := range w.rec.all() {
+		if r.event.Event == "artifact.delete" {
+			ended[r.event.Key] = r.ends
+		}
+	}
+	if fmt.Sprint(ended) != "map[a:1 boom:0 k:1]" {
+		t.Errorf("outcomes %v: that of what panicked is not known", ended)
+	}
+}
+
+// TestWordsOfABatchTouchNoAnswer: what is wrong with one object is put into
+// words beside the others, where there is no answer to write headers into.
+func TestWordsOfABatchTouchNoAnswer(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, worldOptions{policy: copyPolicy})
+	r := httptest.NewRequest(http.MethodPost, "/data?delete", nil)
+	d := deletion{x: &exchange{g: w.g, snap: w.g.Current(), r: r, op: &s3api.DeleteObjects{Bucket: "data"}}, k: s3api.KeyVersion{Key: "k"}}
+	for err, code := range map[error]string{
+		errUnmanaged: "AccessDenied", errMixed: "InternalError", errBackend: "ServiceUnavailable", store.ErrNotFound: "NoSuchKey", store.ErrLocked: "AccessDenied",
+	} {
+		if e := d.say(err); e.Code != code {
+			t.Errorf("%v is %s, want %s", err, e.Code, code)
+		}
+	}
 }

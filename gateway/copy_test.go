@@ -4,6 +4,7 @@ package gateway
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/sealgate/sealgate/envelope"
 	"github.com/sealgate/sealgate/gateway/audit"
+	"github.com/sealgate/sealgate/gateway/s3api"
 	"github.com/sealgate/sealgate/gateway/store"
 	"github.com/sealgate/sealgate/gateway/store/storetest"
 )
@@ -427,6 +429,36 @@ func TestLateCopy(t *testing.T) {
 	// The connection serves on.
 	w.do(c, http.MethodGet, "/data/to", nil).wantBody(t, 200, []byte("x"))
 	w.endedOnce()
+}
+
+// TestLateCopyHidesMissingKeys: a key that a condition needs and that is not
+// there is hidden from who may not list it, on time and late; the work itself
+// touches no answer.
+func TestLateCopyHidesMissingKeys(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, worldOptions{policy: copyPolicy})
+	c := w.client("/writer")
+	w.put(w.client("/owner"), "/data/mine/from", []byte("x"))
+	r := w.copy(c, "data/mine/from", "data/open/gone", "If-Match", `"abc"`)
+	r.want(t, 403, "AccessDenied")
+	if r.header.Get("X-Sealgate-Reason") != "no_grant" {
+		t.Errorf("reason %q", r.header.Get("X-Sealgate-Reason"))
+	}
+	w.g.lateAfter = time.Millisecond
+	w.store.Add(storetest.Rule{Op: storetest.Head, Key: "open/gone", Delay: 200 * time.Millisecond})
+	r = w.copy(c, "data/mine/from", "data/open/gone", "If-Match", `"abc"`)
+	if r.err != nil || r.status != 200 || r.code() != "AccessDenied" {
+		t.Errorf("late: got %d %s %v", r.status, r.body, r.err)
+	}
+	w.store.Clear()
+	w.store.Add(storetest.Rule{Op: storetest.Head, Err: store.ErrNotFound})
+	work := copying{
+		x: &exchange{g: w.g, snap: w.g.Current()}, op: &s3api.CopyObject{IfMatch: "abc"},
+		rd: reader{bucket: "data", store: w.store},
+	}
+	if err := work.run(context.Background()); !isNotFound(err) || asS3(err) != nil {
+		t.Errorf("the work says %v; it is not the one to answer", err)
+	}
 }
 
 // TestPanicInLateWork: what panics beside the request ends that request alone.

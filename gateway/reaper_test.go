@@ -4,6 +4,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strings"
 	"sync"
@@ -227,6 +228,70 @@ func TestReaperAfterCrashes(t *testing.T) {
 		w, m, _ := newFrozen(t, storetest.Rule{Op: storetest.CompleteMultipart, Err: errBackend})
 		w.do(m.c, http.MethodDelete, m.query(""), nil).want(t, http.StatusNoContent, "")
 		w.wantGone(m.id)
+	})
+}
+
+// TestReaperFindsNothingOfOurs: what does not open at the key is not what a
+// Complete made, and does not keep its upload for ever.
+func TestReaperFindsNothingOfOurs(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	foreign := newWorld(t, worldOptions{})
+	foreign.put(foreign.client("/writer"), "/data/k", []byte("x"))
+	other, err := foreign.mem.Head(ctx, "k")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, metadata := range map[string]string{"no header": "", "no header of ours": "AAAA", "under a key that is not ours": other.Metadata} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w, m, _ := newFrozen(t, storetest.Rule{Op: storetest.CompleteMultipart, Err: errBackend})
+			if _, err := w.mem.Put(ctx, "k", strings.NewReader("x"), store.PutOptions{Size: 1, Metadata: metadata}); err != nil {
+				t.Fatal(err)
+			}
+			w.reap(time.Now().Add(tenDays))
+			w.wantGone(m.id)
+		})
+	}
+}
+
+// TestDropUploads: a bucket that is removed keeps no upload, also none whose
+// Complete has begun; one that became an object is no upload any more.
+func TestDropUploads(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	t.Run("open", func(t *testing.T) {
+		t.Parallel()
+		w := newUploads(t, worldOptions{})
+		m := w.create(w.client("/writer"), "/data/k")
+		m.part(1, noise(1, 5*mib))
+		m.part(2, []byte("x"))
+		if err := w.g.DropUploads(ctx, "data", w.store); err != nil {
+			t.Fatal(err)
+		}
+		w.wantGone(m.id)
+	})
+	t.Run("frozen", func(t *testing.T) {
+		t.Parallel()
+		w, m, _ := newFrozen(t, storetest.Rule{Op: storetest.CompleteMultipart, Err: errBackend})
+		w.store.Add(storetest.Rule{Op: storetest.Head, Times: 1, Err: errBackend})
+		if err := w.g.DropUploads(ctx, "data", w.store); !errors.Is(err, store.ErrUnavailable) || m.row().State != state.UploadFrozen {
+			t.Fatalf("got %v, the upload is %s: nobody knows whether there is an object", err, m.row().State)
+		}
+		if err := w.g.DropUploads(ctx, "data", w.store); err != nil {
+			t.Fatal(err)
+		}
+		w.wantGone(m.id)
+	})
+	t.Run("made", func(t *testing.T) {
+		t.Parallel()
+		w, m, lines := newFrozen(t, storetest.Rule{Op: storetest.CompleteMultipart, Times: 1, Lost: errBackend}, storetest.Rule{Op: storetest.Head, Err: errBackend})
+		if err := w.g.DropUploads(ctx, "data", w.store); err != nil {
+			t.Fatal(err)
+		}
+		m.mustComplete(lines)
+		w.do(m.c, http.MethodGet, "/data/k", nil).wantBody(t, http.StatusOK, append(noise(1, 5*mib), noise(2, 5)...))
+		w.noUploads()
 	})
 }
 
