@@ -39,6 +39,7 @@ func TestAgentRunPassesSignals(t *testing.T) {
 	defer out.Close()
 	cmd := exec.Command(gate.AgentBinary(t), append(append([]string{"run"}, g.IdentityFlags(t, "/writer")...), "--", "./trap")...) //nolint:noctx // ended below
 	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, out, out
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -48,7 +49,7 @@ func TestAgentRunPassesSignals(t *testing.T) {
 		close(ended)
 	}()
 	t.Cleanup(func() {
-		_ = cmd.Process.Signal(syscall.SIGTERM) // gone already is as good
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // its command too; gone already is as good
 		<-ended
 	})
 	heard := func(word string) error {
