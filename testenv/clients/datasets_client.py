@@ -7,7 +7,7 @@ import os
 import story
 from s3fs_options import OPTIONS
 
-os.environ.update(HF_HOME=os.path.join(story.folder, "hf"), HF_HUB_OFFLINE="1", HF_DATASETS_DISABLE_PROGRESS_BARS="1")
+os.environ.update(HF_HOME=os.path.join(story.folder, "hf"), HF_HUB_DISABLE_TELEMETRY="1", HF_UPDATE_DOWNLOAD_COUNTS="0", HF_DATASETS_DISABLE_PROGRESS_BARS="1")
 
 import datasets  # noqa: E402  it reads its environment once
 
