@@ -10,7 +10,10 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/sealgate/sealgate/envelope"
 	"github.com/sealgate/sealgate/gateway/policy"
@@ -301,3 +304,31 @@ func TestFixedAnswers(t *testing.T) {
 type plainStore struct{ store.Store }
 
 func putOf(size int64) store.PutOptions { return store.PutOptions{Size: size} }
+
+// Copies to one key at once are each a version of their own, and each is proved by
+// that: what came over it meanwhile is no fault of it.
+func TestCopiesAtOnceAreVersions(t *testing.T) {
+	t.Parallel()
+	w := versionedWorld(t)
+	c := w.client("/owner")
+	w.put(c, "/data/src", noise(4, 5000))
+	// Another copy lands between each copy and its proof.
+	w.store.Add(storetest.Rule{Op: storetest.Get, Key: "dst", Delay: 50 * time.Millisecond})
+	var all sync.WaitGroup
+	var failed atomic.Int64
+	const copies = 8
+	for range copies {
+		all.Go(func() {
+			if r := w.do(c, http.MethodPut, "/data/dst", nil, "x-amz-copy-source", "/data/src"); r.status != 200 {
+				failed.Add(1)
+			}
+		})
+	}
+	all.Wait()
+	if failed.Load() > 0 {
+		t.Errorf("%d of %d copies failed", failed.Load(), copies)
+	}
+	if _, names := w.listVersions(c, url.Values{"prefix": {"dst"}}); len(names) != copies {
+		t.Errorf("%d versions of %d copies: %v", len(names), copies, names)
+	}
+}
