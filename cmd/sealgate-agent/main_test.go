@@ -14,8 +14,8 @@ func TestMain(m *testing.M) {
 	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"} {
 		if err := os.Setenv(name, "http://127.0.0.1:1"); err != nil {
 			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1) //nolint:forbidigo // this is a main
+			os.Exit(1)
 		}
 	}
-	os.Exit(m.Run()) //nolint:forbidigo // this is a main
+	os.Exit(m.Run())
 }

@@ -126,8 +126,10 @@ func (g *agent) welcome(ctx context.Context, stdout io.Writer) error {
 	if none == nil {
 		g.tryCredentials(ctx)
 	}
-	if ctx.Err() != nil {
-		return nil
+	select {
+	case <-ctx.Done():
+		return nil // told to end before there was anything to say
+	default:
 	}
 	if err := g.banner(stdout); err != nil {
 		return fmt.Errorf("saying what is open: %w", err)

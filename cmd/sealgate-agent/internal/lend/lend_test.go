@@ -337,9 +337,9 @@ func TestDoorOnlyLoopback(t *testing.T) {
 func TestMain(m *testing.M) {
 	if err := os.Setenv("HTTPS_PROXY", "http://127.0.0.1:1"); err != nil {
 		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1) //nolint:forbidigo // this is a main
+		os.Exit(1)
 	}
-	os.Exit(m.Run()) //nolint:forbidigo // this is a main
+	os.Exit(m.Run())
 }
 
 // A proxy variable leads nobody away, and half a session is none.
