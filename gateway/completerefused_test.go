@@ -5,6 +5,7 @@ package gateway
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"net/http"
 	"slices"
 	"sync"
@@ -169,9 +170,7 @@ func TestNoUploadAtTheStore(t *testing.T) {
 	w := newUploads(t, worldOptions{})
 	m := w.create(w.client("/writer"), "/data/k")
 	lines := []string{m.part(1, noise(1, 5*mib))}
-	if err := w.mem.AbortMultipart(context.Background(), "k", m.row().Backend); err != nil {
-		t.Fatal(err)
-	}
+	w.store.Add(storetest.Rule{Op: storetest.CompleteMultipart, Err: fmt.Errorf("%w (%w)", store.ErrNoUpload, store.ErrNotFound)}) // as an S3 store says it
 	m.complete(lines).want(t, http.StatusNotFound, "NoSuchUpload")
 	if row := m.row(); row.State != state.UploadFrozen {
 		t.Errorf("the upload is %s", row.State)
