@@ -34,7 +34,7 @@ var clients = map[string]client{
 	"aws":              {name: "aws", endpoint: awsEndpoint, keys: awsKeys, ca: awsCA, signs: true, read: readAWS, snippet: awsSnippet},
 	"aws-sdk-go-v2":    {name: "aws-sdk-go-v2", endpoint: awsEndpoint, keys: awsKeys, ca: awsCA, mtls: "Options.HTTPClient", signs: true, read: readAWS, snippet: awsGoSnippet},
 	"s3fs":             {name: "s3fs", endpoint: awsEndpoint, keys: awsKeys, ca: awsCA, mtls: "config_kwargs={'client_cert': ...}", signs: true, read: readAWS, snippet: s3fsSnippet},
-	"datasets":         {name: "datasets", endpoint: awsEndpoint, keys: awsKeys, ca: awsCA, signs: true, read: readAWS, snippet: datasetsSnippet},
+	"datasets":         {name: "datasets", endpoint: awsEndpoint, keys: awsKeys, ca: awsCA, mtls: "storage_options={'config_kwargs': {'client_cert': ...}}", signs: true, read: readAWS, snippet: datasetsSnippet},
 	"dvc":              {name: "dvc", endpoint: awsEndpoint, keys: awsKeys, ca: awsCA, signs: true, read: readDVC, more: checkDVC, snippet: dvcSnippet},
 	"mlflow":           {name: "mlflow", endpoint: "MLFLOW_S3_ENDPOINT_URL", keys: awsKeys, ca: awsCA, signs: true, read: readMLflow, more: checkMLflow, snippet: mlflowSnippet},
 	"pyarrow":          {name: "pyarrow", endpoint: "AWS_ENDPOINT_URL", keys: awsKeys, ca: "SSL_CERT_FILE", signs: true, read: readArrow, snippet: arrowSnippet},

@@ -26,7 +26,7 @@ var known = map[string]about{
 	"aws-sdk-go-v2":    {"AWS_ENDPOINT_URL_S3", "AWS_CA_BUNDLE", true, false},
 	"boto3":            {"AWS_ENDPOINT_URL_S3", "AWS_CA_BUNDLE", true, false},
 	"curl":             {"AWS_ENDPOINT_URL_S3", "CURL_CA_BUNDLE", true, true},
-	"datasets":         {"AWS_ENDPOINT_URL_S3", "AWS_CA_BUNDLE", false, false},
+	"datasets":         {"AWS_ENDPOINT_URL_S3", "AWS_CA_BUNDLE", true, false},
 	"dvc":              {"AWS_ENDPOINT_URL_S3", "AWS_CA_BUNDLE", false, false},
 	"minio-go":         {"AWS_ENDPOINT_URL_S3", "SSL_CERT_FILE", true, true},
 	"mlflow":           {"MLFLOW_S3_ENDPOINT_URL", "AWS_CA_BUNDLE", false, false},

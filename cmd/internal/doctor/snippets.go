@@ -44,9 +44,15 @@ func s3fsSnippet(l *look, w way, bucket, key string) string {
 		fmt.Sprintf("print(fs.info('%s/%s')['size'])", bucket, key))
 }
 
-func datasetsSnippet(_ *look, _ way, bucket, key string) string {
-	return viaAgent + python("from datasets import load_dataset",
-		fmt.Sprintf("print(load_dataset('parquet', data_files='s3://%s/%s', streaming=True))", bucket, key))
+func datasetsSnippet(l *look, w way, bucket, key string) string {
+	if w != wayMTLS {
+		return viaAgent + python("from datasets import load_dataset",
+			fmt.Sprintf("print(load_dataset('parquet', data_files='s3://%s/%s', streaming=True))", bucket, key))
+	}
+	return files + python("from datasets import load_dataset",
+		fmt.Sprintf("options = {'key': 'any', 'secret': 'any', 'client_kwargs': {'endpoint_url': %q, 'verify': 'me/bundle.pem'},", l.Gateway),
+		"    'config_kwargs': {'client_cert': ('me/svid.pem', 'me/key.pem')}}",
+		fmt.Sprintf("print(load_dataset('parquet', data_files='s3://%s/%s', storage_options=options, streaming=True))", bucket, key))
 }
 
 func dvcSnippet(_ *look, _ way, bucket, key string) string {
@@ -58,9 +64,8 @@ func mlflowSnippet(_ *look, _ way, bucket, key string) string {
 }
 
 func arrowSnippet(_ *look, _ way, bucket, key string) string {
-	return viaAgent + python("import os", "from pyarrow import fs",
-		"s3 = fs.S3FileSystem(endpoint_override=os.environ['AWS_ENDPOINT_URL'], region='us-east-1')",
-		fmt.Sprintf("print(s3.get_file_info('%s/%s').size)", bucket, key))
+	return viaAgent + python("from pyarrow.fs import FileSystem", fmt.Sprintf("s3, path = FileSystem.from_uri('s3://%s/%s')", bucket, key),
+		"print(s3.get_file_info(path).size)")
 }
 
 func s5cmdSnippet(_ *look, _ way, bucket, key string) string {
