@@ -201,7 +201,10 @@ func (l *lister) pages(ctx context.Context, o store.ListOptions) iter.Seq2[liste
 		return l.versionPages(ctx, o)
 	}
 	return func(yield func(listed, error) bool) {
-		for o.Max = listPage; ; {
+		for asks := 0; ; asks++ {
+			if o.Max = listPage; asks == 1 {
+				o.Max = listProbe
+			}
 			page, err := l.store.List(ctx, o)
 			if err != nil {
 				yield(listed{}, err)
@@ -222,6 +225,11 @@ func (l *lister) pages(ctx context.Context, o store.ListOptions) iter.Seq2[liste
 
 // listPage is how many names are asked of the store at once.
 const listPage = 1000
+
+// listProbe is how many are asked for behind the first page. Mostly that is only
+// to know whether the client's own page was the last, and a full one for that
+// would be half of the cost of a listing.
+const listProbe = 16
 
 // managed gives an entry as clients see it; false for the gateway's own names
 // and for what the gateway cannot have written.

@@ -212,6 +212,50 @@ func TestListerAsksLittle(t *testing.T) {
 	}
 }
 
+// asking keeps how many names were asked for in each listing.
+type asking struct {
+	store.Store
+	max []int
+}
+
+func (a *asking) List(ctx context.Context, o store.ListOptions) (store.ListPage, error) {
+	a.max = append(a.max, o.Max)
+	return a.Store.List(ctx, o)
+}
+
+// TestProbe: that there is more than a full page costs no second one.
+func TestProbe(t *testing.T) {
+	t.Parallel()
+	s := &asking{Store: &storetest.Mem{}}
+	for i := range 2*listPage + 100 {
+		if _, err := s.Put(context.Background(), fmt.Sprintf("m_%05d", i), strings.NewReader(strings.Repeat("x", 400)), store.PutOptions{Size: 400}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p, _ := policy.Parse("p", []byte(testPolicy))
+	who := p.Principal(certs.MustParseID("spiffe://acme.ai/writer"))
+	l := lister{store: s, who: who, bucket: "data", now: time.Now()}
+	n := 0
+	for _, err := range l.entries(context.Background(), "", "", "") {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n++; n > listPage {
+			break
+		}
+	}
+	if diff := cmp.Diff([]int{listPage, listProbe}, s.max); diff != "" {
+		t.Error(diff)
+	}
+	s.max, n = nil, 0
+	for range l.entries(context.Background(), "", "", "") {
+		n++
+	}
+	if diff := cmp.Diff([]int{listPage, listProbe, listPage, listPage}, s.max); diff != "" || n != 2*listPage+100 {
+		t.Errorf("%d keys\n%s", n, diff)
+	}
+}
+
 // TestRolledJumps: a common prefix with more keys than a page is jumped over.
 func TestRolledJumps(t *testing.T) {
 	t.Parallel()

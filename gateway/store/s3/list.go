@@ -45,7 +45,7 @@ func (s *Store) List(ctx context.Context, o store.ListOptions) (store.ListPage, 
 // fewer entries than there are, even none, and say that there are more.
 const maxAsks = 100
 
-// listPage asks until the page is full and one entry more is known, or there
+// listPage asks until the page is full and more is known to follow, or there
 // are no more.
 func (s *Store) listPage(ctx context.Context, o store.ListOptions) (store.ListPage, error) {
 	var names []name
@@ -67,8 +67,15 @@ func (s *Store) listPage(ctx context.Context, o store.ListOptions) (store.ListPa
 		// The end is believed of a page that has room left: MinIO tells it of
 		// full ones, too, with keys still to come.
 		last := !answer.IsTruncated && len(found) < min(rest.Max, store.MaxList)
-		if last || len(names) > o.Limit() {
-			return pageOf(names, o), nil
+		// That more follows is believed of the largest page, which has no room for
+		// an entry more: asking for that would be every second call of a listing.
+		full := answer.IsTruncated && len(names) == store.MaxList && o.Delimiter == ""
+		if last || full || len(names) > o.Limit() {
+			page := pageOf(names, o)
+			if full {
+				page.More, page.Next = true, names[len(names)-1].name
+			}
+			return page, nil
 		}
 		if token = ""; len(found) > 0 {
 			rest.StartAfter = past(found[len(found)-1].name, names, rest)
