@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime"
 	"syscall"
 	"time"
 
@@ -42,6 +43,7 @@ type serveOptions struct {
 }
 
 func (a *app) serve(ctx context.Context, o serveOptions) error {
+	defer runtime.KeepAlive(ballast(a.getenv))
 	a.consequence = "; nothing was started"
 	if err := harden(); err != nil {
 		return err
