@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/sealgate/sealgate/gateway/s3api/framing"
 )
@@ -69,10 +70,20 @@ func (b *body) read(p []byte) (int, error) {
 	return n, err
 }
 
+// stopPatience is how long a read that is under way may take to end by itself:
+// one that is made to return leaves a chunked body that cannot be read off.
+const stopPatience = 500 * time.Millisecond
+
 // stop ends what the gateway reads, and returns when it reads no more. wake
 // makes a read that is under way return.
 func (b *body) stop(wake func()) {
 	b.stopped.Store(true)
+	for until := time.Now().Add(stopPatience); time.Now().Before(until); time.Sleep(time.Millisecond) {
+		if b.reading.TryLock() {
+			b.reading.Unlock()
+			return
+		}
+	}
 	wake()
 	b.reading.Lock()
 	defer b.reading.Unlock()
