@@ -108,6 +108,7 @@ func (d *deletion) run() (store.Deleted, error) {
 		d.unrecorded.Add(1)
 		return store.Deleted{}, x.unrecorded(err)
 	}
+	defer d.panicked(pending)
 	gone, err := d.rd.remove(x.r.Context(), d.k.Key, d.k.VersionID)
 	o := audit.Outcome{Status: http.StatusNoContent, VersionID: gone.VersionID, Duration: time.Since(start)}
 	if err != nil {
@@ -120,6 +121,21 @@ func (d *deletion) run() (store.Deleted, error) {
 		return gone, x.unrecorded(enderr)
 	}
 	return gone, err
+}
+
+// panicked ends the record of a deletion that panicked, and lets it go on: what
+// became of the object is not known.
+func (d *deletion) panicked(pending audit.Pending) {
+	p := recover()
+	if p == nil {
+		return
+	}
+	ctx, cancel := d.x.detached()
+	defer cancel()
+	o := audit.Outcome{Status: http.StatusInternalServerError, S3Error: "InternalError", Abort: audit.AbortPanic}
+	o.Detail = map[string]string{"reconciled": audit.ReconciledUnknown}
+	_ = pending.End(ctx, o) // the log itself says what is wrong with it
+	panic(p)
 }
 
 // decide allows the deletion, or records that it was refused.

@@ -228,15 +228,16 @@ func TestPanicInABatch(t *testing.T) {
 		t.Errorf("%v panics were counted", w.metric("sealgate_panics_total"))
 	}
 	w.do(c, http.MethodGet, "/data/k", nil).want(t, 404, "NoSuchKey")
-	ended := map[string]int{}
-	for _, r := range w.rec.all() {
+	aborts := map[string]string{}
+	for _, r := range w.records(0) {
 		if r.event.Event == "artifact.delete" {
-			ended[r.event.Key] = r.ends
+			aborts[r.event.Key] = r.outcome.Abort
 		}
 	}
-	if fmt.Sprint(ended) != "map[a:1 boom:0 k:1]" {
-		t.Errorf("outcomes %v: that of what panicked is not known", ended)
+	if fmt.Sprint(aborts) != "map[a: boom:panic k:]" {
+		t.Errorf("outcomes %v", aborts)
 	}
+	w.endedOnce()
 }
 
 // TestWordsOfABatchTouchNoAnswer: what is wrong with one object is put into

@@ -130,16 +130,6 @@ func (w *world) counts() (intents, denials int) {
 	return len(w.rec.intents), len(w.rec.denials)
 }
 
-// all gives the intents, with what outcomes they have by now.
-func (r *recorder) all() (out []record) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, rec := range r.intents {
-		out = append(out, *rec)
-	}
-	return out
-}
-
 // endedOnce demands one outcome for each intent.
 func (w *world) endedOnce() {
 	w.t.Helper()
