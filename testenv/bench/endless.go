@@ -93,7 +93,7 @@ func (m *making) Read(p []byte) (int, error) {
 			m.parts = m.parts[1:]
 		}
 		n, err := m.now.Read(p)
-		if err == io.EOF { //nolint:errorlint // io.Reader returns io.EOF itself
+		if err == io.EOF {
 			m.now, err = nil, nil
 		}
 		if n > 0 || err != nil {

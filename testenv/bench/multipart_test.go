@@ -42,7 +42,7 @@ func measureMultipart(t testing.TB) []Result {
 
 // upload stores size bytes that follow from seed in parts, some at a time.
 func (s target) upload(path string, seed int, size, part int64, clients int) error {
-	var begun struct{ UploadId string } //nolint:revive // as S3 spells it
+	var begun struct{ UploadId string }
 	if err := s.call(http.MethodPost, path+"?uploads", nil, &begun); err != nil {
 		return err
 	}
@@ -89,7 +89,7 @@ func (s target) putPart(path string, body io.Reader, size int64) (etag string, e
 	if err != nil {
 		return "", err
 	}
-	defer resp.Body.Close() //nolint:errcheck // read side
+	defer resp.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(resp.Body, 1024))
 	if err == nil && resp.StatusCode != http.StatusOK {
 		err = fmt.Errorf("PUT %s: %s: %s", path, resp.Status, text)
