@@ -34,7 +34,8 @@ var libraries = []client{
 }
 
 // synced holds the audit log against what a client says of its two syncs: n
-// objects were written once, and none was read twice.
+// objects were written once, and none was read twice. DVC reads its list of a
+// folder, which it calls .dir, more than once in the first pull.
 func synced(open func(*testing.T, *world) play, n int) func(*testing.T, *world) play {
 	return func(t *testing.T, w *world) play {
 		t.Helper()
@@ -50,7 +51,7 @@ func synced(open func(*testing.T, *world) play, n int) func(*testing.T, *world) 
 			read := map[string]bool{}
 			for _, m := range w.moved(t, "sync/") {
 				if event, key, _ := strings.Cut(m, " "); event == "artifact.read" {
-					if read[key] {
+					if read[key] && !strings.HasSuffix(key, ".dir") {
 						t.Errorf("%s was read again", key)
 					}
 					read[key] = true
