@@ -47,7 +47,7 @@ func newRclone(t *testing.T, w *world, remote string) play {
 	t.Helper()
 	c := &rclone{world: w, at: remote + w.bucket + "/" + strings.TrimSuffix(w.prefix, "/")}
 	must(t, os.WriteFile(w.path("rclone.conf"), nil, 0o600))
-	c.base = []string{servers.Rclone(t), "--config", w.path("rclone.conf"), "--retries", "1", "--low-level-retries", "1"}
+	c.base = []string{servers.Rclone(t), "--config", w.path("rclone.conf")}
 	if w.way == mtls {
 		c.base = append(c.base, "--client-cert", w.id+"/svid.pem", "--client-key", w.id+"/key.pem", "--ca-cert", w.id+"/bundle.pem")
 	}
