@@ -248,7 +248,10 @@ func TestProbe(t *testing.T) {
 		t.Error(diff)
 	}
 	s.max, n = nil, 0
-	for range l.entries(context.Background(), "", "", "") {
+	for _, err := range l.entries(context.Background(), "", "", "") {
+		if err != nil {
+			t.Fatal(err)
+		}
 		n++
 	}
 	if diff := cmp.Diff([]int{listPage, listProbe, listPage, listPage}, s.max); diff != "" || n != 2*listPage+100 {
