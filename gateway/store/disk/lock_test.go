@@ -27,7 +27,7 @@ func TestNothingIsLocked(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.Close() //nolint:errcheck // the test is over
+	defer s.Close()
 	if _, ok := store.Store(s).(store.Locker); ok {
 		t.Error("it claims to lock")
 	}
