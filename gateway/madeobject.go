@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/sealgate/sealgate/envelope"
+	"github.com/sealgate/sealgate/gateway/store"
 	"github.com/sealgate/sealgate/rotation"
 )
 
@@ -34,23 +35,29 @@ func (c *completion) made(ctx context.Context) (bool, error) {
 func sameAttempt(a, b envelope.Part) bool { return a.Number == b.Number && a.IV == b.IV }
 
 // present gives the object at the upload's key if it was made by it, nil if
-// not: only an object id from a header that opens decides.
+// not.
 func (x *exchange) present(ctx context.Context, u *upload) (*source, error) {
-	o, err := u.store.Head(ctx, u.row.Key)
+	loc := envelope.Location{Bucket: u.row.Bucket, Key: u.row.Key}
+	return madeAt(ctx, u.store, loc, x.snap.Keys.Lookup, u.sealer.ObjectID())
+}
+
+// madeAt gives the object at a key if it has this id, nil if not: only an id
+// from a header that opens decides.
+func madeAt(ctx context.Context, s store.Store, loc envelope.Location, keys envelope.KeyLookup, id envelope.ID) (*source, error) {
+	o, err := s.Head(ctx, loc.Key)
 	if isNotFound(err) {
 		return nil, nil //nolint:nilnil // documented above
 	}
 	if err != nil {
 		return nil, err
 	}
-	loc := envelope.Location{Bucket: u.row.Bucket, Key: u.row.Key}
-	object, err := envelope.OpenHeader(o.Metadata, loc, x.snap.Keys.Lookup)
+	object, err := envelope.OpenHeader(o.Metadata, loc, keys)
 	switch {
 	case errors.Is(err, envelope.ErrAuth), errors.Is(err, rotation.ErrNoKeyring):
 		return nil, nil //nolint:nilnil // somebody else's, or damaged: not what this upload made
 	case err != nil:
 		return nil, err
-	case object.ObjectID() != u.sealer.ObjectID():
+	case object.ObjectID() != id:
 		return nil, nil //nolint:nilnil // documented above
 	}
 	return &source{stored: o, object: object}, nil

@@ -99,13 +99,14 @@ func (g *Gateway) abandon(ctx context.Context, snap *Snapshot, m store.Multipart
 			return row, err
 		}
 		loc := envelope.Location{Bucket: row.Bucket, Key: row.Key}
-		switch reconcile(ctx, m, loc, snap.Keys.Lookup, id, "") {
-		case audit.ReconciledPresent:
+		made, err := madeAt(ctx, m, loc, snap.Keys.Lookup, id)
+		if err != nil {
+			return row, fmt.Errorf("finding out what became of a completed upload: %w", err)
+		}
+		if made != nil {
 			row.State = state.UploadDone
 			_, err := g.config.State.FinishUpload(ctx, row.ID, *row.Frozen)
 			return row, err
-		case audit.ReconciledUnknown:
-			return row, fmt.Errorf("what became of a completed upload is not known: %w", store.ErrUnavailable)
 		}
 	}
 	if row.State != state.UploadDone {

@@ -10,7 +10,6 @@ import (
 	"github.com/sealgate/sealgate/envelope"
 	"github.com/sealgate/sealgate/gateway/audit"
 	"github.com/sealgate/sealgate/gateway/store"
-	"github.com/sealgate/sealgate/rotation"
 )
 
 // reconcile says whether the object of an unfinished write lies at its key.
@@ -30,8 +29,6 @@ func reconcile(ctx context.Context, s store.Store, loc envelope.Location, keys e
 	}
 	object, err := envelope.OpenHeader(o.Metadata, loc, keys)
 	switch {
-	case errors.Is(err, envelope.ErrAuth), errors.Is(err, rotation.ErrNoKeyring):
-		return audit.ReconciledAbsent // somebody else's, or damaged: not what was to be written
 	case err != nil:
 		return audit.ReconciledUnknown
 	case object.ObjectID() != want, header != "" && headerDigest(o.Metadata) != header:
