@@ -58,6 +58,13 @@ func (x *exchange) translate(err error) *s3api.Error {
 	return s3api.InternalError("the request failed inside the gateway. Request " + x.id)
 }
 
+// giveReason names the reason of a denial that came of what lies in the store.
+func (x *exchange) giveReason(e *s3api.Error) {
+	if errors.Is(e, errUnmanaged) {
+		x.w.Header().Set("X-Sealgate-Reason", string(policy.UnmanagedObject))
+	}
+}
+
 // said is an answer with a fixed text.
 func said(say func(string) *s3api.Error, text string) func(*exchange) *s3api.Error {
 	return func(*exchange) *s3api.Error { return say(text) }

@@ -284,9 +284,7 @@ func (x *exchange) closeAfter() { x.w.Header().Set("Connection", "close") }
 func (x *exchange) fail(err error) {
 	e := x.translate(err)
 	x.outcome.Status, x.outcome.S3Error = e.Status, e.Code
-	if errors.Is(e, errUnmanaged) {
-		x.w.Header().Set("X-Sealgate-Reason", string(policy.UnmanagedObject))
-	}
+	x.giveReason(e)
 	if x.w.status != 0 {
 		x.outcome.Status = x.w.status
 	}
