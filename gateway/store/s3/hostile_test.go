@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -299,5 +300,27 @@ func TestOpenRefuses(t *testing.T) {
 				t.Errorf("%s prints the secret key: %s", verb, text)
 			}
 		}
+	}
+}
+
+// A page full of names that lie before the start, and said to be the last one,
+// ends nothing: there may be more behind them.
+func TestFullPageBeforeTheStart(t *testing.T) {
+	t.Parallel()
+	keys := []string{".-a", ".-b", ".x", ".y", ".z"} // all after the start that is asked for, see speakable
+	_, s := newFake(t, func(w http.ResponseWriter, r *http.Request) {
+		most, err := strconv.Atoi(r.URL.Query().Get("max-keys"))
+		if err != nil {
+			t.Error(err)
+		}
+		text := ""
+		for _, key := range keys[:min(most, len(keys))] {
+			text += fmt.Sprintf(`<Contents><Key>%s</Key><ETag>"e"</ETag><Size>1</Size><LastModified>2026-01-02T03:04:05Z</LastModified></Contents>`, key)
+		}
+		_, _ = io.WriteString(w, "<ListBucketResult><IsTruncated>false</IsTruncated>"+text+"</ListBucketResult>")
+	}, nil)
+	page, err := s.List(t.Context(), store.ListOptions{StartAfter: "./b", Max: 1})
+	if err != nil || len(page.Objects) != 1 || page.Objects[0].Key != ".x" || !page.More {
+		t.Errorf("List = %+v, %v", page, err)
 	}
 }

@@ -49,12 +49,14 @@ const maxAsks = 100
 // are no more.
 func (s *Store) listPage(ctx context.Context, o store.ListOptions) (store.ListPage, error) {
 	var names []name
-	rest, token := o, ""
+	rest, token, stuck := o, "", false
 	if o.Delimiter != "/" {
 		rest.Delimiter = "" // grouped here: MinIO knows no other
 	}
 	for range maxAsks {
-		rest.Max = o.Limit() + 1 - len(names)
+		if rest.Max = o.Limit() + 1 - len(names); stuck {
+			rest.Max = store.MaxList
+		}
 		answer, err := s.listOnce(ctx, rest, token)
 		if err != nil {
 			return store.ListPage{}, err
@@ -66,7 +68,7 @@ func (s *Store) listPage(ctx context.Context, o store.ListOptions) (store.ListPa
 		names = group(append(names, found...), o)
 		// The end is believed of a page that has room left: MinIO tells it of
 		// full ones, too, with keys still to come.
-		last := !answer.IsTruncated && len(found) < min(rest.Max, store.MaxList)
+		last := !answer.IsTruncated && answer.entries() < min(rest.Max, store.MaxList)
 		// That more follows is believed of the largest page, which has no room for
 		// an entry more: asking for that would be every second call of a listing.
 		full := answer.IsTruncated && len(names) == store.MaxList && o.Delimiter == ""
@@ -77,10 +79,16 @@ func (s *Store) listPage(ctx context.Context, o store.ListOptions) (store.ListPa
 			}
 			return page, nil
 		}
-		if token = ""; len(found) > 0 {
-			rest.StartAfter = past(found[len(found)-1].name, names, rest)
-		} else if token = answer.NextContinuationToken; token == "" {
-			return store.ListPage{}, wrongAnswer("more, but not where")
+		token = ""
+		switch {
+		case len(found) > 0:
+			rest.StartAfter, stuck = past(found[len(found)-1].name, names, rest), false
+		case !answer.IsTruncated && !stuck:
+			stuck = true // full of what lies before the start: a larger page reaches past it
+		default:
+			if token = answer.NextContinuationToken; token == "" {
+				return store.ListPage{}, wrongAnswer("more, but not where")
+			}
 		}
 	}
 	return store.ListPage{}, wrongAnswer("no end of empty pages")
@@ -147,6 +155,9 @@ type listing struct {
 	}
 	CommonPrefixes []struct{ Prefix string }
 }
+
+// entries is how many there are, those that nobody asked for among them.
+func (l *listing) entries() int { return len(l.Contents) + len(l.CommonPrefixes) }
 
 func (s *Store) listOnce(ctx context.Context, o store.ListOptions, token string) (*listing, error) {
 	q := url.Values{
