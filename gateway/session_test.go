@@ -579,7 +579,8 @@ func TestNarrowedSessionsTakeNobodysPlace(t *testing.T) {
 		t.Error("they took the place of an identity")
 	}
 	one := narrowedTo(t, "x")
-	if snap.narrowed(id, one) != snap.narrowed(id, one) {
+	first := snap.narrowed(id, one)
+	if snap.narrowed(id, one) != first {
 		t.Error("a session is compiled for each request")
 	}
 }

@@ -42,7 +42,7 @@ func (w *sessionWorld) ending(in time.Duration) (s3api.Credentials, *session.Ses
 func TestTransferOutlivesItsSession(t *testing.T) {
 	t.Parallel()
 	body := noise(7, 4<<20)
-	run := func(t *testing.T, overrun time.Duration, piece time.Duration) (w *sessionWorld, key string, got []byte, err error, late time.Duration) {
+	run := func(t *testing.T, overrun time.Duration, piece time.Duration) (w *sessionWorld, key string, got []byte, late time.Duration, err error) {
 		t.Helper()
 		w = newSessionWorld(t, worldOptions{limits: Limits{MaxOverrun: overrun}})
 		w.put(w.world.client("/writer"), "/data/k", body)
@@ -54,11 +54,11 @@ func TestTransferOutlivesItsSession(t *testing.T) {
 		}
 		defer res.Body.Close()
 		got, err = io.ReadAll(res.Body)
-		return w, c.AccessKey, got, err, time.Since(s.Expires)
+		return w, c.AccessKey, got, time.Since(s.Expires), err
 	}
 	t.Run("within", func(t *testing.T) {
 		t.Parallel()
-		_, _, got, err, late := run(t, time.Hour, 80*time.Millisecond) // five seconds in all
+		_, _, got, late, err := run(t, time.Hour, 80*time.Millisecond) // five seconds in all
 		if err != nil || !bytes.Equal(got, body) {
 			t.Errorf("%d bytes, %v", len(got), err)
 		}
@@ -69,7 +69,7 @@ func TestTransferOutlivesItsSession(t *testing.T) {
 	t.Run("beyond", func(t *testing.T) {
 		t.Parallel()
 		const overrun = 2 * time.Second
-		w, key, got, err, late := run(t, overrun, time.Second) // a minute in all
+		w, key, got, late, err := run(t, overrun, time.Second) // a minute in all
 		if err == nil || len(got) >= len(body) || !bytes.HasPrefix(body, got) {
 			t.Errorf("%d bytes, %v: want a cut", len(got), err)
 		}

@@ -77,24 +77,24 @@ func TestTaggingDocument(t *testing.T) {
 	for i := range 11 {
 		eleven = append(eleven, "k"+strconv.Itoa(i), "v")
 	}
-	for doc, code := range map[string]string{
-		tagDoc("a", "1", "a", "2"):              "InvalidTag",
-		tagDoc("", "1"):                         "InvalidTag",
-		tagDoc("a", "x!"):                       "InvalidTag",
-		tagDoc("aws:a", "x"):                    "InvalidTag",
-		tagDoc(strings.Repeat("k", 129), "v"):   "InvalidTag",
-		tagDoc("k", strings.Repeat("v", 257)):   "InvalidTag",
-		tagDoc(eleven...):                       "BadRequest",
-		"<Tagging></Tagging>":                   "MalformedXML",
-		"<Tagging><TagSet/><TagSet/></Tagging>": "MalformedXML",
-		"<Tagging><Tag/></Tagging>":             "MalformedXML",
-		"<Tagging><TagSet><Tag><Key>a</Key></Tag></TagSet></Tagging>":                                                 "MalformedXML",
-		"<Tagging><TagSet><Tag><Value>a</Value></Tag></TagSet></Tagging>":                                             "MalformedXML",
-		"<Tagging><TagSet><Key>a</Key></TagSet></Tagging>":                                                            "MalformedXML",
-		"<Tagging><TagSet>" + strings.Repeat("<Tag><Key>a</Key><Value>b</Value></Tag>", 1000) + "</TagSet></Tagging>": "MalformedXML",
+	for _, tt := range []struct{ doc, code string }{
+		{tagDoc("a", "1", "a", "2"), "InvalidTag"},
+		{tagDoc("", "1"), "InvalidTag"},
+		{tagDoc("a", "x!"), "InvalidTag"},
+		{tagDoc("aws:a", "x"), "InvalidTag"},
+		{tagDoc(strings.Repeat("k", 129), "v"), "InvalidTag"},
+		{tagDoc("k", strings.Repeat("v", 257)), "InvalidTag"},
+		{tagDoc(eleven...), "BadRequest"},
+		{"<Tagging></Tagging>", "MalformedXML"},
+		{"<Tagging><TagSet/><TagSet/></Tagging>", "MalformedXML"},
+		{"<Tagging><Tag/></Tagging>", "MalformedXML"},
+		{"<Tagging><TagSet><Tag><Key>a</Key></Tag></TagSet></Tagging>", "MalformedXML"},
+		{"<Tagging><TagSet><Tag><Value>a</Value></Tag></TagSet></Tagging>", "MalformedXML"},
+		{"<Tagging><TagSet><Key>a</Key></TagSet></Tagging>", "MalformedXML"},
+		{"<Tagging><TagSet>" + strings.Repeat("<Tag><Key>a</Key><Value>b</Value></Tag>", 1000) + "</TagSet></Tagging>", "MalformedXML"},
 	} {
-		if _, err := readBody(t, "Tagging", doc); err == nil || !strings.HasPrefix(err.Error(), code+":") {
-			t.Errorf("%.200s: %v, want %s", doc, err, code)
+		if _, err := readBody(t, "Tagging", tt.doc); err == nil || !strings.HasPrefix(err.Error(), tt.code+":") {
+			t.Errorf("%.200s: %v, want %s", tt.doc, err, tt.code)
 		}
 	}
 }
