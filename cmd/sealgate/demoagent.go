@@ -150,9 +150,16 @@ func (d *demo) plainJob(ctx context.Context) (job demoJob, err error) {
 	if err != nil {
 		return job, err
 	}
-	data, code, err := plainRequest(ctx, endpoint, keys, http.MethodGet, demoDataset, nil)
-	if err != nil || code != http.StatusOK {
-		return job, fmt.Errorf("get %s through the agent: %d: %w", demoDataset, code, err)
+	var data []byte
+	code := http.StatusServiceUnavailable
+	for until := time.Now().Add(patience); code == http.StatusServiceUnavailable && time.Now().Before(until); time.Sleep(20 * time.Millisecond) {
+		// As long as the agent has no identity it says 503, which S3 clients try again.
+		if data, code, err = plainRequest(ctx, endpoint, keys, http.MethodGet, demoDataset, nil); err != nil {
+			return job, fmt.Errorf("get %s through the agent: %w", demoDataset, err)
+		}
+	}
+	if code != http.StatusOK {
+		return job, fmt.Errorf("get %s through the agent: %d %s", demoDataset, code, http.StatusText(code))
 	}
 	sum := sha256.Sum256(data)
 	_, code, err = plainRequest(ctx, endpoint, keys, http.MethodPut, demoModel, data)

@@ -261,6 +261,7 @@ func TestKillPoints(t *testing.T) {
 // apart are points with a test of their own below.
 var apart = map[string]bool{
 	"state.upload.abandon.commit": true,
+	"state.upload.thaw.commit":    true,
 	"state.bucket.make.commit":    true,
 	"state.bucket.state.commit":   true,
 	"audit/segment-cut":           true, "state.instance.beat.commit": true,

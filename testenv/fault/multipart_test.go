@@ -5,6 +5,7 @@ package fault
 import (
 	"bytes"
 	"encoding/xml"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -242,6 +243,54 @@ func TestKillWhileCleaningUp(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestKilledWhileAListIsTakenBack: the store lost a part that waited, so the list
+// that names it is refused, and the gateway is killed before that is written down.
+// The upload goes on after the next start.
+func TestKilledWhileAListIsTakenBack(t *testing.T) {
+	t.Parallel()
+	g := gate.Start(t, gate.Options{Dir: shortDir(t), Tags: []string{"killpoints"}, Env: []string{"SEALGATE_KILLPOINT=state.upload.thaw.commit:1"}})
+	u, err := begin(g, g.Client(t, "/writer"), "lost-part", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	large, small := random(5<<20), random(9)
+	if err := errors.Join(u.part(1, large), u.part(2, small)); err != nil {
+		t.Fatal(err)
+	}
+	waiting := slices.DeleteFunc(traces(t, g), func(path string) bool { return !strings.Contains(path, "/staging") })
+	if len(waiting) != 1 {
+		t.Fatalf("%d parts wait: %q", len(waiting), waiting)
+	}
+	if err := os.Remove(waiting[0]); err != nil {
+		t.Fatal(err)
+	}
+	if err := u.complete(); err == nil {
+		t.Fatal("it was completed without its part")
+	}
+	if code := g.Wait(t); code != -1 {
+		t.Fatalf("exit code %d, want a kill: %s", code, g.Log())
+	}
+	g.Kill()
+	if err := g.Restart(t, func(o *gate.Options) { o.Env = nil }); err != nil {
+		t.Fatal(err)
+	}
+	u.c = g.Client(t, "/writer")
+	if err := u.complete(); err == nil || !strings.Contains(err.Error(), "InvalidPart") {
+		t.Fatalf("the same list again: %v, want InvalidPart", err)
+	}
+	u.lines = u.lines[:1]
+	if err := u.part(2, small); err != nil {
+		t.Fatal(err)
+	}
+	if err := u.complete(); err != nil {
+		t.Fatal(err)
+	}
+	if a := get(t, g, u.c, "lost-part"); a.Status != http.StatusOK || !bytes.Equal(a.Body, slices.Concat(large, small)) {
+		t.Errorf("got %d and %d bytes", a.Status, len(a.Body))
+	}
+	verify(t, g)
 }
 
 // TestUploadsOutliveTheGateway: parts that were acknowledged before a kill are
