@@ -344,7 +344,11 @@ func (w *world) asUser(uid uint32, method, target string) (int, string) {
 		w.t.Fatal(err)
 	}
 	copied := strings.TrimSuffix(w.socket, "/s") + "/test" // go test's own folder is closed to others
-	if err := os.WriteFile(copied, binary, 0o755); err != nil {
+	// A fork in between would keep the file open for writing: "text file busy".
+	syscall.ForkLock.RLock()
+	err = os.WriteFile(copied, binary, 0o755)
+	syscall.ForkLock.RUnlock()
+	if err != nil {
 		w.t.Fatal(err)
 	}
 	cmd := exec.Command(copied, "-test.run=^TestChildAsks$")

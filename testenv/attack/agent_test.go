@@ -257,9 +257,10 @@ func TestAgentOtherUser(t *testing.T) {
 	}
 	program := filepath.Join(v.Dir, "program") // where another user may run it
 	text, err := os.ReadFile(gate.AgentBinary(t))
-	if err := errors.Join(err, os.WriteFile(program, text, 0o755)); err != nil {
+	if err != nil {
 		t.Fatal(err)
 	}
+	gate.WriteProgram(t, program, text)
 	state := filepath.Join(v.Dir, "sealgate-agent")
 	for _, command := range [][]string{
 		{"cat", state + "/credentials"},

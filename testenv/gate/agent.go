@@ -35,7 +35,7 @@ func AgentBinary(t testing.TB) string {
 	agents.once.Do(func() {
 		agents.path = filepath.Join(dir, "sealgate-agent")
 		race, env := raceArgs()
-		args := append([]string{"build", "-trimpath", "-tags", "grpcnotrace", "-o", agents.path}, race...)
+		args := append([]string{"build", "-trimpath", "-buildvcs=false", "-tags", "grpcnotrace", "-o", agents.path}, race...)
 		cmd := exec.Command("go", append(args, "github.com/sealgate/sealgate/cmd/sealgate-agent")...) //nolint:noctx // ends by itself
 		cmd.Env = append(os.Environ(), env...)
 		agents.out, agents.err = cmd.CombinedOutput()

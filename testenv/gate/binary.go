@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 )
 
@@ -39,7 +40,7 @@ func Binary(t testing.TB, tags ...string) string {
 		}
 		b.path = filepath.Join(dir, "sealgate")
 		race, env := raceArgs()
-		args := append([]string{"build", "-trimpath", "-tags", key, "-o", b.path}, race...)
+		args := append([]string{"build", "-trimpath", "-buildvcs=false", "-tags", key, "-o", b.path}, race...)
 		cmd := exec.Command("go", append(args, "github.com/sealgate/sealgate/cmd/sealgate")...) //nolint:noctx // ends by itself
 		cmd.Env = append(os.Environ(), env...)
 		b.out, b.err = cmd.CombinedOutput()
@@ -58,4 +59,16 @@ func Cleanup() {
 		}
 		return true
 	})
+}
+
+// WriteProgram writes a file that is run right after. A fork of this process in
+// between would inherit it, open for writing: "text file busy".
+func WriteProgram(t testing.TB, path string, text []byte) {
+	t.Helper()
+	syscall.ForkLock.RLock()
+	err := os.WriteFile(path, text, 0o755)
+	syscall.ForkLock.RUnlock()
+	if err != nil {
+		t.Fatal(err)
+	}
 }

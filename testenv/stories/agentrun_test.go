@@ -29,9 +29,7 @@ func TestAgentRunPassesSignals(t *testing.T) {
 	t.Parallel()
 	g := gate.Start(t, gate.Options{})
 	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "trap"), []byte(trap), 0o700); err != nil {
-		t.Fatal(err)
-	}
+	gate.WriteProgram(t, filepath.Join(dir, "trap"), []byte(trap))
 	out, err := os.Create(filepath.Join(dir, "out"))
 	if err != nil {
 		t.Fatal(err)

@@ -65,12 +65,10 @@ func scriptRoot(t *testing.T) string {
 	}
 	for name, built := range map[string]string{"sealgate": gate.Binary(t), "sealgate-agent": gate.AgentBinary(t)} {
 		program, err := os.ReadFile(built)
-		if err == nil {
-			err = os.WriteFile(filepath.Join(bin, name), program, 0o755)
-		}
 		if err != nil {
 			t.Fatal(err)
 		}
+		gate.WriteProgram(t, filepath.Join(bin, name), program)
 	}
 	return root
 }
