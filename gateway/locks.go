@@ -130,28 +130,9 @@ func (x *exchange) lockOf(g policy.Grant, version string) (s3api.Lock, error) {
 	return wireLock(s.stored.Lock), nil
 }
 
-// lockable opens the object that a lock is asked of or set on: what the gateway
-// did not write is not there.
+// lockable opens the object that a lock is asked of or set on.
 func (x *exchange) lockable(g policy.Grant, version string) (store.Locker, *source, error) {
-	rd, err := x.reader(g)
-	if err != nil {
-		return nil, nil, err
-	}
-	locker, err := rd.locker()
-	if err != nil {
-		return nil, nil, err
-	}
-	if rd.store, err = versioned(rd.store, version); err != nil {
-		return nil, nil, err
-	}
-	if err := x.begin(); err != nil {
-		return nil, nil, err
-	}
-	s, err := rd.head(x.r.Context(), want{key: g.Key()})
-	if err != nil {
-		return nil, nil, x.readError(s, g, err)
-	}
-	return locker, s, nil
+	return openAs(x, g, version, reader.locker)
 }
 
 func (x *exchange) putRetention(op *s3api.PutObjectRetention, g policy.Grant) error {

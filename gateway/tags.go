@@ -47,28 +47,31 @@ func (x *exchange) tag(tagger store.Tagger, key, version string, tags []s3api.Ta
 	return err
 }
 
-// tagged opens the object that tags are asked of or set on: what the gateway
-// did not write has none here.
+// tagged opens the object that tags are asked of or set on.
 func (x *exchange) tagged(g policy.Grant, version string) (store.Tagger, *source, error) {
+	return openAs(x, g, version, reader.taggable)
+}
+
+// openAs opens an object of a store that can do more, which able gives or
+// refuses. What the gateway did not write is not there.
+func openAs[T any](x *exchange, g policy.Grant, version string, able func(reader) (T, error)) (more T, s *source, err error) {
 	rd, err := x.reader(g)
 	if err != nil {
-		return nil, nil, err
+		return more, nil, err
 	}
-	tagger, err := rd.taggable()
-	if err != nil {
-		return nil, nil, err
+	if more, err = able(rd); err != nil {
+		return more, nil, err
 	}
 	if rd.store, err = versioned(rd.store, version); err != nil {
-		return nil, nil, err
+		return more, nil, err
 	}
 	if err := x.begin(); err != nil {
-		return nil, nil, err
+		return more, nil, err
 	}
-	s, err := rd.head(x.r.Context(), want{key: g.Key()})
-	if err != nil {
-		return nil, nil, x.readError(s, g, err)
+	if s, err = rd.head(x.r.Context(), want{key: g.Key()}); err != nil {
+		return more, nil, x.readError(s, g, err)
 	}
-	return tagger, s, nil
+	return more, s, nil
 }
 
 func (x *exchange) getTags(op *s3api.GetObjectTagging, g policy.Grant) error {
