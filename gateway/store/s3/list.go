@@ -3,16 +3,11 @@
 package s3
 
 import (
-	"cmp"
 	"context"
-	"encoding/xml"
 	"fmt"
-	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/sealgate/sealgate/gateway/store"
 )
@@ -68,10 +63,10 @@ func (s *Store) listPage(ctx context.Context, o store.ListOptions) (store.ListPa
 		names = group(append(names, found...), o)
 		// The end is believed of a page that has room left: MinIO tells it of
 		// full ones, too, with keys still to come.
-		last := !answer.IsTruncated && answer.entries() < min(rest.Max, store.MaxList)
+		last := !answer.truncated && answer.entries() < min(rest.Max, store.MaxList)
 		// That more follows is believed of the largest page, which has no room for
 		// an entry more: asking for that would be every second call of a listing.
-		full := answer.IsTruncated && len(names) == store.MaxList && o.Delimiter == ""
+		full := answer.truncated && len(names) == store.MaxList && o.Delimiter == ""
 		if last || full || len(names) > o.Limit() {
 			page := pageOf(names, o)
 			if full {
@@ -83,10 +78,10 @@ func (s *Store) listPage(ctx context.Context, o store.ListOptions) (store.ListPa
 		switch {
 		case len(found) > 0:
 			rest.StartAfter, stuck = past(found[len(found)-1].name, names, rest), false
-		case !answer.IsTruncated && !stuck:
+		case !answer.truncated && !stuck:
 			stuck = true // full of what lies before the start: a larger page reaches past it
 		default:
-			if token = answer.NextContinuationToken; token == "" {
+			if token = answer.token; token == "" {
 				return store.ListPage{}, wrongAnswer("more, but not where")
 			}
 		}
@@ -141,24 +136,6 @@ func pageOf(names []name, o store.ListOptions) store.ListPage {
 	return page
 }
 
-// listing is the answer to ListObjectsV2, as far as it is used.
-type listing struct {
-	XMLName      xml.Name `xml:"ListBucketResult"`
-	EncodingType string
-	IsTruncated  bool
-	// NextContinuationToken is used only to get past an empty page.
-	NextContinuationToken string
-	Contents              []struct {
-		Key, ETag    string
-		LastModified time.Time
-		Size         int64
-	}
-	CommonPrefixes []struct{ Prefix string }
-}
-
-// entries is how many there are, those that nobody asked for among them.
-func (l *listing) entries() int { return len(l.Contents) + len(l.CommonPrefixes) }
-
 func (s *Store) listOnce(ctx context.Context, o store.ListOptions, token string) (*listing, error) {
 	q := url.Values{
 		"list-type": {"2"}, "encoding-type": {"url"}, "prefix": {o.Prefix},
@@ -173,8 +150,11 @@ func (s *Store) listOnce(ctx context.Context, o store.ListOptions, token string)
 	if token != "" {
 		q.Set("continuation-token", token)
 	}
-	answer := new(listing)
-	return answer, s.ask(ctx, call{method: http.MethodGet, query: q}, answer)
+	doc, err := s.document(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	return readListing(doc)
 }
 
 // speakable returns a start that every server takes, at after or just before
@@ -193,66 +173,4 @@ func speakable(after string) string {
 		start += len(seg) + 1
 	}
 	return after
-}
-
-// names is the answer held against the question: names that were not asked for
-// would be taken for the truth by who pages through them. The common prefix that
-// StartAfter lies in is given by some backends and not by others.
-func (l *listing) names(o store.ListOptions) ([]name, error) {
-	names, err := l.decode()
-	if err != nil {
-		return nil, err
-	}
-	names = slices.DeleteFunc(names, func(n name) bool { return n.name <= o.StartAfter })
-	if len(names) > min(o.Max, store.MaxList) {
-		return nil, wrongAnswer("too many entries")
-	}
-	return names, check(names, o)
-}
-
-// name is one entry: an object, or a common prefix if object is nil.
-type name struct {
-	name   string
-	object *store.Object
-}
-
-// decode undoes the URL encoding and merges both kinds into one order.
-func (l *listing) decode() ([]name, error) {
-	plain := func(s string) (string, error) { return s, nil }
-	if l.EncodingType == "url" {
-		plain = url.QueryUnescape
-	}
-	names := make([]name, 0, len(l.Contents)+len(l.CommonPrefixes))
-	for _, c := range l.Contents {
-		key, err := plain(c.Key)
-		if err != nil {
-			return nil, wrongAnswer("a name that does not decode")
-		}
-		etag := strings.Trim(c.ETag, `"`)
-		names = append(names, name{key, &store.Object{Key: key, Size: c.Size, ETag: etag, LastModified: c.LastModified.UTC()}})
-	}
-	for _, c := range l.CommonPrefixes {
-		prefix, err := plain(c.Prefix)
-		if err != nil {
-			return nil, wrongAnswer("a name that does not decode")
-		}
-		names = append(names, name{name: prefix})
-	}
-	slices.SortFunc(names, func(a, b name) int { return cmp.Compare(a.name, b.name) })
-	return names, nil
-}
-
-// check refuses entries that are no answer to the question.
-func check(names []name, o store.ListOptions) error {
-	for i, n := range names {
-		rest, ok := strings.CutPrefix(n.name, o.Prefix)
-		grouped := o.Delimiter != "" && strings.Contains(rest, o.Delimiter)
-		if !ok || i > 0 && names[i-1].name == n.name {
-			return wrongAnswer("a name that was not asked for")
-		}
-		if grouped == (n.object != nil) || n.object != nil && (n.object.Size < 0 || n.object.ETag == "") {
-			return wrongAnswer("an entry of the wrong sort")
-		}
-	}
-	return nil
 }

@@ -5,14 +5,11 @@ package s3
 import (
 	"cmp"
 	"context"
-	"encoding/xml"
 	"fmt"
-	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/sealgate/sealgate/gateway/store"
 )
@@ -65,10 +62,10 @@ func (s *Store) versionPage(ctx context.Context, o store.VersionListOptions) (st
 			return store.VersionPage{}, err
 		}
 		rows = gather(rows, found, o)
-		if !answer.IsTruncated || len(rows) > limit {
+		if !answer.truncated || len(rows) > limit {
 			return versionPageOf(rows, limit), nil
 		}
-		next := after{answer.NextKeyMarker, answer.NextVersionIDMarker}
+		next := answer.next
 		if len(found) > 0 {
 			next = found[len(found)-1].after(o)
 		}
@@ -143,23 +140,57 @@ func versionPageOf(rows []row, limit int) store.VersionPage {
 
 // versionListing is the answer to ListObjectVersions, as far as it is used.
 type versionListing struct {
-	XMLName             xml.Name `xml:"ListVersionsResult"`
-	EncodingType        string
-	IsTruncated         bool
-	NextKeyMarker       string
-	NextVersionIDMarker string `xml:"NextVersionIdMarker"`
-	CommonPrefixes      []struct{ Prefix string }
-	// Rest holds versions and delete markers, whose order is one.
-	Rest []versionElement `xml:",any"`
+	truncated bool
+	next      after
+	versions  []store.Version // and delete markers, whose order is one
+	prefixes  []string
 }
 
-type versionElement struct {
-	XMLName      xml.Name
-	Key, ETag    string
-	VersionID    string `xml:"VersionId"`
-	IsLatest     bool
-	LastModified time.Time
-	Size         int64
+// readVersions reads an answer.
+func readVersions(doc string) (*versionListing, error) {
+	fields := [...]field{{name: "EncodingType"}, {name: "IsTruncated", text: absentFlag}, {name: "NextKeyMarker"}, {name: "NextVersionIdMarker"}}
+	s := scan(doc, "ListVersionsResult")
+	var l versionListing
+	for s.next() {
+		switch s.name() {
+		case "Version", "DeleteMarker":
+			l.versions = append(l.versions, s.version())
+		case "CommonPrefixes":
+			l.prefixes = append(l.prefixes, s.prefix())
+		default:
+			s.into(fields[:])
+		}
+	}
+	l.truncated, l.next = s.flag(fields[1].text), after{fields[2].text, fields[3].text}
+	if err := s.end(); err != nil {
+		return nil, err
+	}
+	return &l, l.decode(fields[0].text)
+}
+
+func (s *scanner) version() store.Version {
+	f := [...]field{
+		{name: "Key"}, {name: "ETag"}, {name: "LastModified", text: absentTime}, {name: "Size", text: absentSize},
+		{name: "VersionId"}, {name: "IsLatest", text: absentFlag},
+	}
+	v := store.Version{Marker: s.name() == "DeleteMarker"}
+	s.record(f[:])
+	v.Key, v.ETag, v.LastModified, v.Size = f[0].text, s.tag(f[1].text), s.time(f[2].text), s.size(f[3].text)
+	v.VersionID, v.Latest = strings.Clone(f[4].text), s.flag(f[5].text)
+	return v
+}
+
+// decode undoes the encoding of names.
+func (l *versionListing) decode(encoding string) (err error) {
+	for i := range l.versions {
+		if l.versions[i].Key, err = plainName(l.versions[i].Key, encoding); err != nil {
+			return err
+		}
+	}
+	if l.next.key, err = plainName(l.next.key, encoding); err != nil {
+		return err
+	}
+	return plainNames(l.prefixes, encoding)
 }
 
 func (s *Store) versionsOnce(ctx context.Context, o store.VersionListOptions, at after, most int) (*versionListing, error) {
@@ -176,51 +207,39 @@ func (s *Store) versionsOnce(ctx context.Context, o store.VersionListOptions, at
 	if at.version != "" {
 		q.Set("version-id-marker", at.version)
 	}
-	answer := new(versionListing)
-	return answer, s.ask(ctx, call{method: http.MethodGet, query: q}, answer)
+	doc, err := s.document(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	return readVersions(doc)
 }
 
 // rows is the answer held against the question, in the order of the keys.
 func (l *versionListing) rows(o store.VersionListOptions) ([]row, error) {
-	plain := func(s string) (string, error) { return s, nil }
-	if l.EncodingType == "url" {
-		plain = url.QueryUnescape
-	}
-	var rows []row
-	var failed error
-	add := func(name string, v *store.Version) {
-		name, err := plain(name)
-		rest, ok := strings.CutPrefix(name, o.Prefix)
-		grouped := o.Delimiter == "/" && strings.Contains(rest, "/")
-		if err != nil || !ok || grouped == (v != nil) {
-			failed = wrongAnswer("a name that was not asked for")
-			return
-		}
-		if v != nil {
-			v.Key = name
-		}
-		rows = append(rows, row{name, v})
-	}
-	for _, e := range l.Rest {
-		if e.XMLName.Local != "Version" && e.XMLName.Local != "DeleteMarker" {
-			continue
-		}
-		v := &store.Version{Latest: e.IsLatest, Marker: e.XMLName.Local == "DeleteMarker"}
-		if e.Size < 0 || checkVersion(e.VersionID) != nil || !v.Marker && strings.Trim(e.ETag, `"`) == "" {
+	rows := make([]row, 0, len(l.versions)+len(l.prefixes))
+	for i := range l.versions {
+		v := &l.versions[i]
+		if v.Size < 0 || checkVersion(v.VersionID) != nil || !v.Marker && v.ETag == "" {
 			return nil, wrongAnswer("a version that cannot be one")
 		}
-		v.VersionID, v.LastModified = cmp.Or(e.VersionID, store.NullVersion), e.LastModified.UTC()
-		if !v.Marker {
-			v.Size, v.ETag = e.Size, strings.Trim(e.ETag, `"`)
+		if v.VersionID = cmp.Or(v.VersionID, store.NullVersion); v.Marker {
+			v.Size, v.ETag = 0, ""
 		}
-		add(e.Key, v)
+		rows = append(rows, row{v.Key, v})
 	}
-	for _, p := range l.CommonPrefixes {
-		add(p.Prefix, nil)
+	for _, prefix := range l.prefixes {
+		rows = append(rows, row{prefix, nil})
 	}
-	if failed == nil && len(rows) > store.MaxList {
-		failed = wrongAnswer("too many entries")
+	for _, r := range rows {
+		rest, ok := strings.CutPrefix(r.name, o.Prefix)
+		grouped := o.Delimiter == "/" && strings.Contains(rest, "/")
+		if !ok || grouped == (r.version != nil) {
+			return nil, wrongAnswer("a name that was not asked for")
+		}
+	}
+	if len(rows) > store.MaxList {
+		return nil, wrongAnswer("too many entries")
 	}
 	slices.SortStableFunc(rows, func(a, b row) int { return cmp.Compare(a.name, b.name) })
-	return rows, failed
+	return rows, nil
 }
