@@ -3,9 +3,7 @@
 package state
 
 import (
-	"bytes"
 	"context"
-	"io/fs"
 	"strings"
 
 	"github.com/pressly/goose/v3"
@@ -51,40 +49,3 @@ var postgres = &dialect{
 func (d *dialect) tablesIn(ctx context.Context, q querier) ([]string, error) {
 	return collect(ctx, q, scanText, d.tables)
 }
-
-// translated is a file system of migrations in an engine's own words.
-type translated struct {
-	fs.FS
-	words *strings.Replacer
-}
-
-// Open returns a file of the same name with the words replaced; a folder stays
-// as it is.
-func (t translated) Open(name string) (fs.File, error) {
-	f, err := t.FS.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	info, err := f.Stat()
-	if err != nil || info.IsDir() {
-		return f, err
-	}
-	defer func() { _ = f.Close() }() // read side
-	text, err := fs.ReadFile(t.FS, name)
-	if err != nil {
-		return nil, err
-	}
-	return &memoryFile{Reader: bytes.NewReader([]byte(t.words.Replace(string(text)))), info: info}, nil
-}
-
-// memoryFile is an open file whose bytes are in memory.
-type memoryFile struct {
-	*bytes.Reader
-	info fs.FileInfo
-}
-
-// Stat is that of the original: nobody asks for its size.
-func (f *memoryFile) Stat() (fs.FileInfo, error) { return f.info, nil }
-
-// Close does nothing.
-func (f *memoryFile) Close() error { return nil }

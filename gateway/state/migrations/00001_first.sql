@@ -1,5 +1,3 @@
--- +goose Up
-
 -- The first four bytes of every Sealgate state database's application id spell "SGST":
 -- a SQLite file of another program is told apart by it.
 PRAGMA application_id = 0x53475354;

@@ -1,5 +1,3 @@
--- +goose Up
-
 -- Multipart uploads, from CreateMultipartUpload until all that they left in a bucket is gone.
 -- upload is the first half of the id's SHA-256, in hex: the id itself is a long sealed token,
 -- and 10,000 receipts repeat it.

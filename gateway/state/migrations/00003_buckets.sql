@@ -1,5 +1,3 @@
--- +goose Up
-
 -- Buckets that clients made and removed, beside those of the configuration. A row stays when
 -- its bucket is gone: a name that comes back has the keyring, and so the KEK, of before, and
 -- never another place.
