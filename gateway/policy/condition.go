@@ -3,6 +3,8 @@
 package policy
 
 import (
+	"math"
+	"sync/atomic"
 	"time"
 	_ "time/tzdata" // the zones of a machine without a database: a window must never depend on that
 )
@@ -27,6 +29,8 @@ type condition struct {
 	loc        *time.Location
 	timed      bool // days or hours are given; the fields above are set
 	unenforced bool // names something that this version cannot evaluate
+
+	last atomic.Pointer[period] // that was asked for
 }
 
 // at evaluates c at the given time. A nil condition holds.
@@ -39,49 +43,85 @@ func (c *condition) at(now time.Time) verdict {
 	case now.IsZero():
 		return unknown
 	}
-	local := now.In(c.loc)
-	if c.cutByRepeat(local) {
+	return c.period(now).at(c, now.Unix())
+}
+
+// period is a stretch of time in which the clocks of a zone are not set, in
+// seconds since 1970. A zone is slow to ask, and its answer the same for months.
+type period struct {
+	start, end int64 // from start on, before end
+	offset     int64 // of the wall clock
+	// From start to clear and from doubt to end the wall clock does not tell
+	// whether the window is open.
+	clear, doubt int64
+}
+
+// period returns the one that now is in: mostly that of the last question.
+func (c *condition) period(now time.Time) *period {
+	if p := c.last.Load(); p != nil && p.start <= now.Unix() && now.Unix() < p.end {
+		return p
+	}
+	p := c.periodAt(now.In(c.loc))
+	c.last.Store(p)
+	return p
+}
+
+// periodAt asks the zone. A wall-clock time that happens twice because clocks
+// are set back is in doubt if the window begins or ends within the time that does.
+func (c *condition) periodAt(local time.Time) *period {
+	start, end := local.ZoneBounds()
+	_, offset := local.Zone()
+	p := &period{math.MinInt64, math.MaxInt64, int64(offset), math.MinInt64, math.MaxInt64}
+	if !start.IsZero() {
+		p.start = start.Unix()
+		_, before := start.Add(-time.Second).Zone()
+		if n := c.doubtful(start, before-offset); n > 0 {
+			p.clear = p.start + n
+		}
+	}
+	if !end.IsZero() {
+		// On the last day of a leap year package time gives the day's beginning.
+		p.end = max(end.Unix(), local.Unix()+1)
+		_, after := end.Zone()
+		if n := c.doubtful(end, offset-after); n > 0 {
+			p.doubt = p.end - n
+		}
+	}
+	return p
+}
+
+// at evaluates c at a time within p.
+func (p *period) at(c *condition, unix int64) verdict {
+	if unix < p.clear || unix >= p.doubt {
 		return unknown
 	}
-	if c.inWindow(local) {
+	const day = 60 * minutesADay
+	wall := unix + p.offset
+	second := (wall%day + day) % day
+	weekday := ((wall-second)/day%7 + 7 + int64(time.Thursday)) % 7 // 1970 began on a Thursday
+	if c.inWindow(int(weekday), int(second/60)) {
 		return holds
 	}
 	return holdsNot
 }
 
-// inWindow compares the wall clock. The day is the one on which the window began.
-func (c *condition) inWindow(local time.Time) bool {
-	day, m := local.Weekday(), minuteOfDay(local)
+// inWindow compares the wall clock; windows have no seconds. The day is the one
+// on which the window began.
+func (c *condition) inWindow(day, minute int) bool {
 	if c.from < c.to {
-		return c.days[day] && c.from <= m && m < c.to
+		return c.days[day] && c.from <= minute && minute < c.to
 	}
-	return c.days[day] && m >= c.from || c.days[(day+6)%7] && m < c.to
+	return c.days[day] && minute >= c.from || c.days[(day+6)%7] && minute < c.to
 }
 
-// minuteOfDay: windows have no seconds, so neither has their comparison.
-func minuteOfDay(t time.Time) int { return 60*t.Hour() + t.Minute() }
-
-// cutByRepeat reports whether local is a wall-clock time that happens twice
-// because clocks are set back, and the window begins or ends within the time
-// that does: then the wall clock does not tell whether it is open.
-func (c *condition) cutByRepeat(local time.Time) bool {
-	start, end := local.ZoneBounds()
-	_, offset := local.Zone()
-	if !start.IsZero() {
-		_, before := start.Add(-time.Second).Zone()
-		back := time.Duration(before-offset) * time.Second
-		if back > 0 && local.Before(start.Add(back)) {
-			return c.edgeWithin(minuteOfDay(start), back)
-		}
+// doubtful returns how many seconds on one side of a change of the zone are in
+// doubt, if clocks are set back there by so many.
+func (c *condition) doubtful(change time.Time, back int) int64 {
+	first := 60*change.Hour() + change.Minute()
+	if back > 0 && c.edgeWithin(first, time.Duration(back)*time.Second) {
+		return int64(back)
 	}
-	if !end.IsZero() {
-		_, after := end.Zone()
-		back := time.Duration(offset-after) * time.Second
-		if back > 0 && !local.Before(end.Add(-back)) {
-			return c.edgeWithin(minuteOfDay(end), back)
-		}
-	}
-	return false
+	return 0
 }
 
 // edgeWithin reports whether the window begins or ends strictly within the given

@@ -153,7 +153,7 @@ func (c Coverage) and(d Coverage) Coverage {
 // exact is the rule that grants the key which ends at the places at, nil if none.
 func (c *cover) exact(at []*node, granted *rule) *rule {
 	for _, n := range at {
-		for _, r := range n.exact {
+		for _, r := range n.exact.rules {
 			switch {
 			case !c.applies(r):
 			case r.kind != roleCan:
@@ -169,7 +169,7 @@ func (c *cover) exact(at []*node, granted *rule) *rule {
 // denied reports whether everything below the places at is refused.
 func (c *cover) denied(at []*node) bool {
 	for _, n := range at {
-		for _, r := range n.below {
+		for _, r := range n.below.rules {
 			if r.kind != roleCan && c.applies(r) {
 				c.deny = r
 				return true
@@ -183,7 +183,7 @@ func (c *cover) denied(at []*node) bool {
 // refused further down, nil if none.
 func (c *cover) granted(at []*node, from *rule) *rule {
 	for _, n := range at {
-		for _, r := range n.below {
+		for _, r := range n.below.rules {
 			if r.kind == roleCan && r.before(from) && c.applies(r) {
 				from = r
 			}

@@ -14,15 +14,15 @@ func (r *Principal) Decide(q Query) Decision {
 		return Decision{q: q, reason: reason}
 	}
 	s := search{bit: q.Verb.bit(), now: q.Now}
-	s.bucket(r.shared, q.Bucket, q.Key)
-	s.bucket(r.own, q.Bucket, q.Key)
+	s.tree(r.shared, q.Bucket, q.Key)
+	s.tree(r.own, q.Bucket, q.Key)
 	return s.decision(q)
 }
 
 // unaddressable is the reason why nobody may do anything with key, "" if there
 // is none (§4, "Keys").
 func unaddressable(key string) Reason {
-	if key == "" || strings.IndexByte(key, '.') >= 0 && hasDotSegment(key) {
+	if key == "" || hasDotSegment(key) {
 		return NoGrant
 	}
 	if rest, ok := strings.CutPrefix(key, reservedRoot); ok && (rest == "" || rest[0] == '/') {
@@ -34,14 +34,19 @@ func unaddressable(key string) Reason {
 // hasDotSegment: the gateway refuses such keys before they come here. It is the
 // second lock on that door; a store that resolves them must never be asked.
 func hasDotSegment(key string) bool {
-	for more := true; more; {
-		var seg string
-		seg, key, more = strings.Cut(key, "/")
-		if seg == "." || seg == ".." {
+	for end := 0; ; {
+		next := strings.IndexByte(key[end:], '.')
+		if next < 0 {
+			return false
+		}
+		at := end + next
+		if end = at + 1; end < len(key) && key[end] == '.' {
+			end++
+		}
+		if (at == 0 || key[at-1] == '/') && (end == len(key) || key[end] == '/') {
 			return true
 		}
 	}
-	return false
 }
 
 // search collects the rule that decides about one key.
@@ -53,48 +58,67 @@ type search struct {
 	near *rule  // that can
 }
 
-// bucket looks below both places that a bucket may have in a tree.
-func (s *search) bucket(root *node, name, key string) {
-	lit, star := root.bucket(name)
-	s.visit(lit, key)
-	s.visit(star, key)
+// tree looks below both places that a bucket may have in a tree.
+func (s *search) tree(root *node, bucket, key string) {
+	if !root.concerns(s.bit) {
+		return
+	}
+	lit, star := root.bucket(bucket)
+	s.both(lit, star, key)
+}
+
+// both visits the two places that one segment may lead to.
+func (s *search) both(lit, star *node, key string) {
+	if lit.concerns(s.bit) {
+		s.visit(lit, key)
+	}
+	if star.concerns(s.bit) {
+		s.visit(star, key)
+	}
 }
 
 // visit looks at the rules of n and below, of which the segments in key, at
 // least one, are left to match.
 func (s *search) visit(n *node, key string) {
-	if n == nil || (n.cans|n.denies)&s.bit == 0 {
+	s.consider(&n.below)
+	if n.lit == nil && n.star == nil {
 		return
 	}
-	s.consider(n.below)
 	seg, rest, more := strings.Cut(key, "/")
 	lit, star := n.lit[seg], n.star
 	if more {
-		s.visit(lit, rest)
-		s.visit(star, rest)
+		s.both(lit, star, rest)
 		return
 	}
 	if lit != nil {
-		s.consider(lit.exact)
+		s.consider(&lit.exact)
 	}
 	if star != nil {
-		s.consider(star.exact)
+		s.consider(&star.exact)
 	}
 }
 
 // consider keeps the rule that decides among those seen. Conditions are evaluated
 // only where the outcome could change.
-func (s *search) consider(rules []*rule) {
-	for _, r := range rules {
-		if r.verbs&s.bit == 0 || !r.before(s.best) {
-			continue
+func (s *search) consider(l *ruleList) {
+	for _, r := range l.rules {
+		switch {
+		case r.verbs&s.bit == 0:
+		case r.before(s.best):
+			s.weigh(r)
+		case !l.mixed:
+			return // those behind r are not before best either
 		}
-		switch v := r.when.at(s.now); {
-		case v == holds, v == unknown && r.kind != roleCan:
-			s.best = r
-		case r.kind == roleCan:
-			s.missed(r)
-		}
+	}
+}
+
+// weigh looks at the condition of a rule which decides if that holds.
+func (s *search) weigh(r *rule) {
+	switch v := r.when.at(s.now); {
+	case v == holds, v == unknown && r.kind != roleCan:
+		s.best = r
+	case r.kind == roleCan:
+		s.missed(r)
 	}
 }
 

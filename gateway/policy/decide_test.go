@@ -319,3 +319,19 @@ roles:
 		}
 	}
 }
+
+// TestOnePlace: of many rules on one place the one that decides is found, in
+// whatever order they stand there.
+func TestOnePlace(t *testing.T) {
+	t.Parallel()
+	const can, no = "{do: [read], paths: [\"models/**\"]}", "{do: [read], paths: [\"models/**\"], because: frozen}"
+	rules := "    can: [" + can + ", " + can + ", " + can + "]\n    cannot: [" + no + ", " + no + "]\n"
+	d := jobWith(t, rules, "").Decide(Query{Verb: VerbRead, Bucket: "models", Key: "a"})
+	if d.Reason() != RoleCannot || !strings.Contains(d.Rule(), ".cannot[0]") {
+		t.Errorf("three can and two cannot: %q by %s", d.Reason(), d.Rule())
+	}
+	d = jobWith(t, "    can: ["+can+", "+can+"]\n", "").Decide(Query{Verb: VerbRead, Bucket: "models", Key: "a"})
+	if !d.Allowed() || !strings.Contains(d.Rule(), ".can[0]") {
+		t.Errorf("two can: %q by %s", d.Reason(), d.Rule())
+	}
+}

@@ -43,8 +43,8 @@ type node struct {
 	lit   map[string]*node
 	names []string // the keys of lit, sorted
 	star  *node
-	exact []*rule // patterns that end here
-	below []*rule // patterns that end here in **
+	exact ruleList // patterns that end here
+	below ruleList // patterns that end here in **
 
 	// What the rules here and in all places below may allow or refuse, for not
 	// looking where nothing can be found.
@@ -62,10 +62,29 @@ func (n *node) insert(r *rule, p pattern) {
 		n.note(r)
 	}
 	if p.rest {
-		n.below = append(n.below, r)
+		n.below.add(r)
 		return
 	}
-	n.exact = append(n.exact, r)
+	n.exact.add(r)
+}
+
+// ruleList is the rules of one place, in the order in which they were added.
+type ruleList struct {
+	rules []*rule
+	mixed bool // that is not the order in which they decide
+}
+
+func (l *ruleList) add(r *rule) {
+	if n := len(l.rules); n > 0 && r.before(l.rules[n-1]) {
+		l.mixed = true
+	}
+	l.rules = append(l.rules, r)
+}
+
+// concerns reports whether a rule at or below n is about one of the verbs. No
+// place has none.
+func (n *node) concerns(verbs verbSet) bool {
+	return n != nil && (n.cans|n.denies)&verbs != 0
 }
 
 // insertNamespaces lets a refusal with a wildcard bucket reach the namespaces,
