@@ -3,9 +3,10 @@
 package envelope
 
 import (
+	"crypto/cipher"
 	"fmt"
 	"io"
-	"slices"
+	"sync"
 	"sync/atomic"
 
 	"github.com/sealgate/sealgate/envelope/internal/stream"
@@ -15,9 +16,15 @@ import (
 // is the whole of its state: ResumeUpload goes on elsewhere from that. Safe
 // for concurrent use.
 type Upload struct {
-	dek    secret
-	object ID
-	meta   string
+	dek      secret
+	object   ID
+	meta     string
+	receipts func() cipher.AEAD // seals them; the same for all of an upload
+}
+
+func newUpload(dek secret, object ID, meta string) *Upload {
+	receipts := sync.OnceValue(func() cipher.AEAD { return newAEAD(receiptKey(dek)) })
+	return &Upload{dek: dek, object: object, meta: meta, receipts: receipts}
 }
 
 // NewMultipart starts an upload: it draws id and DEK. c.Size is ignored. It
@@ -28,7 +35,7 @@ func NewMultipart(c SealConfig) (*Upload, error) {
 		return nil, err
 	}
 	h.wrap(c.Key, dek, c.Location)
-	return &Upload{dek: dek, object: h.object, meta: h.encode()}, nil
+	return newUpload(dek, h.object, h.encode()), nil
 }
 
 // ResumeUpload returns the upload that made meta. It returns what OpenHeader
@@ -41,7 +48,7 @@ func ResumeUpload(meta string, loc Location, keys KeyLookup) (*Upload, error) {
 	if !o.Multipart() {
 		return nil, fmt.Errorf("resuming upload of object %s: %w", o.object, &authError{ruleKind})
 	}
-	return &Upload{dek: o.dek, object: o.object, meta: meta}, nil
+	return newUpload(o.dek, o.object, meta), nil
 }
 
 // ObjectID returns the id of the object that the upload makes.
@@ -104,13 +111,13 @@ type Tail struct {
 	sealed   []byte // manifest and footer
 }
 
-// Tail seals the manifest of the parts, given in order. It returns ErrParts,
+// Tail seals the manifest of the parts, given in order, and keeps that list. It returns ErrParts,
 // ErrTooSmall or ErrTooLarge for a list that no object can have (FORMAT §9).
 //
 // An upload is completed once: a repeated completion takes the first Tail's
 // Sealed to ResumeTail, so that the object's bytes are the same.
 func (u *Upload) Tail(parts []Part, d Digests) (*Tail, error) {
-	m := &Manifest{Digests: d, Parts: slices.Clone(parts)}
+	m := &Manifest{Digests: d, Parts: parts}
 	for _, p := range parts {
 		m.PlainSize += p.Size
 	}

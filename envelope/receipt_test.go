@@ -170,7 +170,7 @@ type receiptExpect struct {
 
 func checkReceiptVector(t *testing.T, in receiptInput, want receiptExpect) {
 	t.Helper()
-	u := &Upload{dek: keep(Key(in.DEK))}
+	u := newUpload(keep(Key(in.DEK)), ID{}, "")
 	got, err := u.OpenReceipt(in.Sealed, in.Upload, in.Number, in.ETag)
 	if want.Receipt == nil {
 		wantFault(t, err, want.Rule)
@@ -184,7 +184,7 @@ func checkReceiptVector(t *testing.T, in receiptInput, want receiptExpect) {
 func receiptVectors(t *testing.T) []vector[receiptInput, receiptExpect] {
 	t.Helper()
 	dek := bytes.Repeat([]byte{0x11}, 32)
-	u := &Upload{dek: keep(Key(dek))}
+	u := newUpload(keep(Key(dek)), ID{}, "")
 	r, bare := testReceipt(), Receipt{Part: Part{Number: 10000}}
 	seal := func(r Receipt) []byte {
 		b, err := u.SealReceipt(r, "upload", "0badcafe")
