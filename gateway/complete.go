@@ -3,6 +3,7 @@
 package gateway
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"net/http"
@@ -218,8 +219,11 @@ func (c *completion) take(f state.Frozen) error {
 	if f.List != c.list {
 		return s3api.NewError("OperationAborted", "this upload was completed with another list of parts")
 	}
-	var err error
 	c.u.row.Frozen = &f
+	if c.tail != nil && bytes.Equal(f.Tail, c.tail.Sealed()) {
+		return nil // this very request decided
+	}
+	var err error
 	c.tail, err = c.u.sealer.ResumeTail(f.Tail)
 	return err
 }

@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/sealgate/sealgate/envelope"
@@ -37,24 +38,25 @@ func listDigest(listed []s3api.CompletedPart) string {
 // part that was sent more than once, the client says which attempt it means, as
 // far as the store has it: one that came in place of another one there took it
 // away. It also gives the keys of all that is staged for the upload and whole.
+// The list is in the order of its numbers.
 func (x *exchange) choose(ctx context.Context, u *upload, listed []s3api.CompletedPart) (parts []chosenPart, staged []string, err error) {
-	at := make(map[string]int, len(listed))
-	for i, p := range listed {
-		at[partName(p.Number, p.ETag)] = i
-	}
 	parts = make([]chosenPart, len(listed))
-	inStore := map[int]string{} // the tag of the newest attempt that the store has as a part
+	inStore := make([]string, len(listed)) // the tag of the newest attempt that the store has as a part
 	for r, err := range x.g.config.State.ReceiptsOf(ctx, u.row.ID) {
 		if err != nil {
 			return nil, nil, err
 		}
 		if r.Staged != "" {
 			staged = append(staged, r.Staged)
-		} else {
-			inStore[r.Number] = r.ETag
 		}
-		i, wanted := at[partName(r.Number, s3api.ETag(r.ETag))]
+		i, wanted := slices.BinarySearchFunc(listed, r.Number, func(p s3api.CompletedPart, n int) int { return p.Number - n })
 		if !wanted {
+			continue
+		}
+		if r.Staged == "" {
+			inStore[i] = r.ETag
+		}
+		if s3api.ETag(r.ETag) != listed[i].ETag {
 			continue
 		}
 		if parts[i], err = u.openReceipt(r); err != nil {
@@ -63,14 +65,12 @@ func (x *exchange) choose(ctx context.Context, u *upload, listed []s3api.Complet
 	}
 	for i, p := range listed {
 		found := parts[i]
-		if found.tag.Number == 0 || found.staged == "" && found.tag.ETag != inStore[p.Number] {
+		if found.tag.Number == 0 || found.staged == "" && found.tag.ETag != inStore[i] {
 			return nil, nil, s3api.InvalidPart(u.row.ID, p.Number, p.ETag)
 		}
 	}
 	return parts, staged, nil
 }
-
-func partName(number int, etag string) string { return fmt.Sprintf("%d %s", number, etag) }
 
 func (u *upload) openReceipt(r state.Receipt) (chosenPart, error) {
 	receipt, err := u.sealer.OpenReceipt(r.Sealed, u.row.ID, r.Number, r.ETag)

@@ -3,6 +3,7 @@
 package gateway
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -289,14 +290,15 @@ func (rd reader) complete(ctx context.Context, s *source, w want) error {
 		return changedMeanwhile(err)
 	}
 	defer body.Close() //nolint:errcheck // read side: nothing can be lost
-	tail, err := io.ReadAll(io.LimitReader(body, n+1))
-	if err != nil {
+	var tail bytes.Buffer
+	tail.Grow(int(n) + 1 + bytes.MinRead) // at once: growing would take it several times
+	if _, err := tail.ReadFrom(io.LimitReader(body, n+1)); err != nil {
 		return err
 	}
-	if s.manifest, err = s.object.UseManifest(s.stored.Size, tail); err == nil && s.object.Multipart() {
+	if s.manifest, err = s.object.UseManifest(s.stored.Size, tail.Bytes()); err == nil && s.object.Multipart() {
 		rd.x.g.manifests.add(id, placeOf(rd.bucket, w.key), s.manifest)
 	}
-	return shortTail(err, len(tail), n)
+	return shortTail(err, tail.Len(), n)
 }
 
 // shortTail makes less of a tail than was asked for a broken object.
