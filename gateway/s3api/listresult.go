@@ -39,7 +39,7 @@ type listV1XML struct {
 	Delimiter      string `xml:",omitempty"`
 	EncodingType   string `xml:",omitempty"`
 	IsTruncated    bool
-	Contents       []objectXML
+	Contents       []byte `xml:",innerxml"`
 	CommonPrefixes []prefixXML
 }
 
@@ -56,17 +56,8 @@ type listV2XML struct {
 	Delimiter             string `xml:",omitempty"`
 	EncodingType          string `xml:",omitempty"`
 	IsTruncated           bool
-	Contents              []objectXML
+	Contents              []byte `xml:",innerxml"`
 	CommonPrefixes        []prefixXML
-}
-
-type objectXML struct {
-	Key          string
-	LastModified string
-	ETag         string
-	Size         int64
-	Owner        *ownerXML
-	StorageClass string
 }
 
 type prefixXML struct{ Prefix string }
@@ -74,11 +65,11 @@ type prefixXML struct{ Prefix string }
 // WriteList answers ListObjects in either version, in AWS order of elements.
 func WriteList(w http.ResponseWriter, op *ListObjects, l Listing) {
 	name, encoding := encoder(op.EncodingURL)
-	objects, prefixes := listedXML(op, l, name)
+	objects, prefixes := objectLines(op, l.Objects, name), prefixesXML(l.Prefixes, name)
 	if op.Version == 2 {
 		doc := listV2XML{
 			Xmlns: xmlns, Name: op.Bucket, Prefix: name(op.Prefix), StartAfter: name(op.StartAfter),
-			KeyCount: len(objects) + len(prefixes), MaxKeys: op.Max, Delimiter: name(op.Delimiter),
+			KeyCount: len(l.Objects) + len(prefixes), MaxKeys: op.Max, Delimiter: name(op.Delimiter),
 			EncodingType: encoding, IsTruncated: l.More, Contents: objects, CommonPrefixes: prefixes,
 		}
 		if op.tokenSent {
@@ -100,19 +91,12 @@ func WriteList(w http.ResponseWriter, op *ListObjects, l Listing) {
 	writeXML(w, http.StatusOK, doc)
 }
 
-func listedXML(op *ListObjects, l Listing, name func(string) string) ([]objectXML, []prefixXML) {
-	objects := make([]objectXML, 0, len(l.Objects))
-	for _, o := range l.Objects {
-		x := objectXML{
-			Key: name(o.Key), LastModified: o.Modified.UTC().Format(timeFormat), ETag: o.ETag,
-			Size: o.Size, StorageClass: "STANDARD",
-		}
-		if op.Version == 1 || op.FetchOwner {
-			x.Owner = &owner
-		}
-		objects = append(objects, x)
+func objectLines(op *ListObjects, objects []Listed, name func(string) string) []byte {
+	lines := newLines(len(objects))
+	for _, o := range objects {
+		lines.object(o, name(o.Key), op.Version == 1 || op.FetchOwner)
 	}
-	return objects, prefixesXML(l.Prefixes, name)
+	return lines.Bytes()
 }
 
 func prefixesXML(prefixes []string, name func(string) string) []prefixXML {

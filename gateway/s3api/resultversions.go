@@ -43,21 +43,8 @@ type versionsXML struct {
 	Delimiter           string `xml:",omitempty"`
 	EncodingType        string `xml:",omitempty"`
 	IsTruncated         bool
-	Versions            []versionXML
+	Versions            []byte `xml:",innerxml"`
 	CommonPrefixes      []prefixXML
-}
-
-// versionXML is a Version or a DeleteMarker: they stand in one order.
-type versionXML struct {
-	XMLName      xml.Name
-	Key          string
-	VersionID    string `xml:"VersionId"`
-	IsLatest     bool
-	LastModified string
-	ETag         string `xml:",omitempty"`
-	Size         *int64 `xml:",omitempty"`
-	StorageClass string `xml:",omitempty"`
-	Owner        ownerXML
 }
 
 // WriteVersions answers ListObjectVersions.
@@ -71,16 +58,11 @@ func WriteVersions(w http.ResponseWriter, op *ListObjectVersions, l VersionList)
 	if l.More {
 		doc.NextKeyMarker, doc.NextVersionIDMarker = name(l.NextKey), l.NextVersion
 	}
+	lines := newLines(len(l.Versions))
 	for _, v := range l.Versions {
-		x := versionXML{
-			XMLName: xml.Name{Local: "DeleteMarker"}, Key: name(v.Key), VersionID: v.VersionID, IsLatest: v.Latest,
-			LastModified: v.Modified.UTC().Format(timeFormat), Owner: owner,
-		}
-		if !v.Marker {
-			x.XMLName.Local, x.ETag, x.Size, x.StorageClass = "Version", v.ETag, &v.Size, "STANDARD"
-		}
-		doc.Versions = append(doc.Versions, x)
+		lines.version(v, name(v.Key))
 	}
+	doc.Versions = lines.Bytes()
 	writeXML(w, http.StatusOK, doc)
 }
 
