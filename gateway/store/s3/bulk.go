@@ -4,21 +4,15 @@ package s3
 
 import (
 	"context"
-	"encoding/base64"
 	"errors"
-	"hash"
 	"io"
 	"net"
-	"net/http"
 	"sync"
-
-	"github.com/minio/crc64nvme"
-	"github.com/minio/minio-go/v7"
 )
 
-// bulkSize is what is written to the backend at once, in bytes. net/http would
-// take 32 KiB: eight times the calls.
-const bulkSize = 256 << 10
+// bulkSize is what is written to the backend at once, in bytes: one chunk, and
+// what frames it. net/http would take 32 KiB: eight times the calls.
+const bulkSize = chunkSize + len("40070\r\n"+chunkEnd)
 
 var bulks = sync.Pool{New: func() any { return new([bulkSize]byte) }}
 
@@ -63,34 +57,6 @@ func fill(r io.Reader, b []byte) (n int, err error) {
 		var got int
 		got, err = r.Read(b[n:])
 		n += got
-	}
-	return n, err
-}
-
-// sum is a body whose CRC64NVME is in the trailer when it has been read.
-type sum struct {
-	io.Reader
-	crc     hash.Hash
-	trailer http.Header
-}
-
-// summed returns body and the trailer that it fills in.
-func summed(body io.Reader) (*sum, http.Header) {
-	s := &sum{body, crc64nvme.New(), http.Header{}}
-	s.set()
-	return s, s.trailer
-}
-
-func (s *sum) set() {
-	s.trailer.Set(minio.ChecksumCRC64NVME.Key(), base64.StdEncoding.EncodeToString(s.crc.Sum(nil)))
-}
-
-// Read implements io.Reader.
-func (s *sum) Read(p []byte) (int, error) {
-	n, err := s.Reader.Read(p)
-	_, _ = s.crc.Write(p[:n]) // a hash.Hash never fails
-	if errors.Is(err, io.EOF) {
-		s.set()
 	}
 	return n, err
 }

@@ -30,30 +30,42 @@ type call struct {
 	query  url.Values
 	header map[string]string
 	body   []byte
+
+	// stream, if it is not nil, is a body of size bytes in place of body.
+	stream io.Reader
+	size   int64
+	framed bool // stream is the frames of a body of that size
+	again  bool // to do it twice is to do it once
 }
 
 // ask makes the call once and decodes its answer into one, if that is not nil.
 func (s *Store) ask(ctx context.Context, c call, answer any) error {
+	_, err := s.exchange(ctx, c, answer)
+	return err
+}
+
+// exchange is ask, and returns the headers of the answer.
+func (s *Store) exchange(ctx context.Context, c call, answer any) (http.Header, error) {
 	req, err := s.request(ctx, c)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	resp, err := s.http.Do(req)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer func() { _ = resp.Body.Close() }() // only read from
 	if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusNoContent {
-		return readError(resp, c.key)
+		return nil, readError(resp, c.key)
 	}
 	if answer == nil {
 		_, err := io.Copy(io.Discard, resp.Body) // so that the connection can be used again
-		return err
+		return resp.Header, err
 	}
 	if err := xml.NewDecoder(resp.Body).Decode(answer); err != nil {
-		return fmt.Errorf("decoding an answer: %w", err)
+		return nil, fmt.Errorf("decoding an answer: %w", err)
 	}
-	return nil
+	return resp.Header, nil
 }
 
 func (s *Store) request(ctx context.Context, c call) (*http.Request, error) {
@@ -61,7 +73,7 @@ func (s *Store) request(ctx context.Context, c call) (*http.Request, error) {
 	u.Path = "/" + s.c.Bucket + "/" + c.key
 	u.RawPath = s3utils.EncodePath(u.Path)
 	u.RawQuery = strings.ReplaceAll(c.query.Encode(), "+", "%20") // as the signature spells it
-	var body io.Reader
+	body := c.stream
 	if len(c.body) > 0 {
 		body = bytes.NewReader(c.body)
 	}
@@ -76,12 +88,29 @@ func (s *Store) request(ctx context.Context, c call) (*http.Request, error) {
 	for name, value := range c.header {
 		req.Header.Set(name, value)
 	}
-	sum := sha256.Sum256(c.body)
-	req.Header.Set("X-Amz-Content-Sha256", hex.EncodeToString(sum[:]))
-	if len(c.body) > 0 { // some calls demand a checksum beside the signature
-		req.Header.Set("X-Amz-Checksum-Sha256", base64.StdEncoding.EncodeToString(sum[:]))
-	}
+	c.describeBody(req)
 	return signer.SignV4(*req, v.AccessKeyID, v.SecretAccessKey, v.SessionToken, s.c.Region), nil
+}
+
+// describeBody says how long the body is and what holds it together, in headers
+// that are signed.
+func (c call) describeBody(r *http.Request) {
+	const hash = "X-Amz-Content-Sha256"
+	switch {
+	case c.framed:
+		setFramed(r, c.size)
+		r.Header.Set(hash, "STREAMING-UNSIGNED-PAYLOAD-TRAILER")
+		return
+	case c.stream != nil:
+		r.ContentLength = c.size
+		r.Header.Set(hash, "UNSIGNED-PAYLOAD")
+		return
+	}
+	sum := sha256.Sum256(c.body)
+	r.Header.Set(hash, hex.EncodeToString(sum[:]))
+	if len(c.body) > 0 { // some calls demand a checksum beside the signature
+		r.Header.Set("X-Amz-Checksum-Sha256", base64.StdEncoding.EncodeToString(sum[:]))
+	}
 }
 
 // readError decodes the answer to a request that was refused.

@@ -13,14 +13,23 @@
 // with Expect: 100-continue (RFC 9110 §10.1.1). Calls are tried three times
 // while the endpoint is unavailable, a write only until its body has begun.
 //
-// Over HTTPS bodies are signed as UNSIGNED-PAYLOAD, TLS protecting them on the
-// way. Over plain HTTP they are STREAMING-UNSIGNED-PAYLOAD-TRAILER with a
-// CRC64NVME: what breaks off or is damaged on the way is refused by the backend
+// Bodies of up to 32 KiB are read to their end before the endpoint hears of
+// them, are signed by their SHA-256, and are not announced: an announcement costs
+// a small write as much as all the rest. They are sent again after an answer that
+// the endpoint is unavailable, and where an idle connection was found closed;
+// not where a second time might not be the same as once (conditions, locks): such
+// writes go as large ones do.
+//
+// Over HTTPS large bodies are signed as UNSIGNED-PAYLOAD, TLS protecting them on
+// the way. Over plain HTTP they are STREAMING-UNSIGNED-PAYLOAD-TRAILER with a
+// CRC32C: what breaks off or is damaged on the way is refused by the backend
 // (versitygw would store the beginning of a body that has no framing). They are
 // sealed: who changes one on purpose makes an object that nobody can read, as
 // who answers in place of the backend does, and never other plaintext. Signing
 // each chunk would have the backend refuse such a body when it comes, and cost a
-// third of the CPU time of a PUT; where that matters the backend has HTTPS.
+// third of the CPU time of a PUT; where that matters the backend has HTTPS. The
+// frames are made here, four sealed segments long: those of the client library
+// copy each byte three times, and have the backend read in small pieces.
 //
 // There is no proxy from the environment, no redirect is followed, and CAFile
 // replaces the authorities of the system.

@@ -90,7 +90,7 @@ func (zeros) Read(p []byte) (int, error) {
 }
 
 // A transfer of 1 GiB in each direction takes no more memory than one of a few
-// megabytes: over HTTP, where chunks are signed, and over HTTPS.
+// megabytes: over HTTP, in frames, and over HTTPS.
 func TestMemory(t *testing.T) {
 	t.Parallel()
 	for name, start := range map[string]func(testing.TB) *servers.Server{"HTTP": servers.MinIO, "HTTPS": servers.MinIOTLS} {

@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"github.com/minio/minio-go/v7"
@@ -98,22 +99,16 @@ func (s *Store) putPart(ctx context.Context, key, upload string, number int, bod
 		return "", store.ErrNoUpload
 	}
 	exact := exactly(body, size)
-	var part minio.ObjectPart
-	err := s.send(ctx, exact, func(ctx context.Context, body io.Reader) (err error) {
-		opts := minio.PutObjectPartOptions{DisableContentSha256: true} // as in putOptions
-		if s.endpoint.Scheme == "http" && size > 0 {
-			body, opts.Trailer = summed(body)
-		}
-		part, err = s.core.PutObjectPart(ctx, s.c.Bucket, key, upload, number, body, size, opts)
-		return ofUpload(err)
-	})
+	c := call{method: http.MethodPut, key: key, again: true, query: url.Values{"uploadId": {upload}, "partNumber": {strconv.Itoa(number)}}}
+	header, err := s.transfer(ctx, c, exact, size)
 	if err != nil {
 		return "", absentUpload(err)
 	}
-	if part.ETag == "" || !exact.Complete() {
+	etag := etagOf(header)
+	if etag == "" || !exact.Complete() {
 		return "", wrongAnswer("success before the whole body, or without an ETag")
 	}
-	return part.ETag, nil
+	return etag, nil
 }
 
 // ofUpload makes what backends say of an upload whose name has another form than
@@ -164,7 +159,12 @@ func (s *Store) complete(
 		list[i] = minio.CompletePart{PartNumber: p.Number, ETag: p.ETag}
 	}
 	var opts minio.PutObjectOptions
-	setConditions(&opts, o.IfNoneMatch, o.IfMatch)
+	if o.IfNoneMatch {
+		opts.SetMatchETagExcept("*")
+	}
+	if o.IfMatch != "" {
+		opts.SetMatchETag(o.IfMatch)
+	}
 	var info minio.UploadInfo
 	err := within(ctx, s.c.LongTimeout, func(ctx context.Context) (err error) {
 		t := &trip{long: true}

@@ -7,9 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"sync"
-
-	"github.com/minio/minio-go/v7"
 
 	"github.com/sealgate/sealgate/gateway/store"
 )
@@ -28,30 +27,33 @@ func (s *Store) put(ctx context.Context, key string, body io.Reader, o store.Put
 	if err := errors.Join(checkKey(key), o.Check(), ctx.Err()); err != nil {
 		return store.Object{}, err
 	}
+	c := call{method: http.MethodPut, key: key, header: objectHeader(o.Metadata), framed: !o.Lock.IsZero()} // S3 demands a checksum beside a lock
+	setLock(c.header, o.Lock)
+	c.again = !setConditions(c.header, o.IfNoneMatch, o.IfMatch) && o.Lock.IsZero()
 	exact := exactly(body, o.Size)
-	var info minio.UploadInfo
-	err := s.send(ctx, exact, func(ctx context.Context, body io.Reader) (err error) {
-		info, err = s.putter(o).PutObject(ctx, s.c.Bucket, key, body, o.Size, s.putOptions(o))
-		return err
-	})
+	header, err := s.transfer(ctx, c, exact, o.Size)
 	if err != nil {
 		return store.Object{}, s.lockedOut(ctx, key, "", o.Lock, conditional(err, o.IfMatch))
 	}
-	if info.ETag == "" || !exact.Complete() {
+	etag := etagOf(header)
+	if etag == "" || !exact.Complete() {
 		return store.Object{}, wrongAnswer("success before the whole body, or without an ETag")
 	}
 	return store.Object{
-		Key: key, Size: o.Size, ETag: info.ETag, LastModified: info.LastModified,
-		Metadata: o.Metadata, VersionID: version(info.VersionID), Lock: o.Lock,
+		Key: key, Size: o.Size, ETag: etag, Metadata: o.Metadata, VersionID: version(header.Get("X-Amz-Version-Id")), Lock: o.Lock,
 	}, nil
 }
 
-// putter gives the client of a write. S3 demands a checksum beside a lock.
-func (s *Store) putter(o store.PutOptions) *minio.Client {
-	if o.Lock.IsZero() {
-		return s.core.Client
+// setConditions adds what a write depends on, and reports whether that is
+// anything.
+func setConditions(header map[string]string, noneMatch bool, match string) bool { //nolint:revive // both are conditions, not modes
+	if noneMatch {
+		header["If-None-Match"] = "*"
 	}
-	return s.summing.Client
+	if match != "" {
+		header["If-Match"] = `"` + match + `"`
+	}
+	return noneMatch || match != ""
 }
 
 // exactly returns the reader of a body of size bytes.
@@ -71,6 +73,11 @@ func (s *Store) send(ctx context.Context, body *store.Exact, f func(context.Cont
 	if err == nil {
 		err = s.sendOn(ctx, body, f)
 	}
+	return bodyFirst(body, err)
+}
+
+// bodyFirst puts what is wrong with a body before what that led to.
+func bodyFirst(body *store.Exact, err error) error {
 	if bad := body.Err(); bad != nil {
 		return fmt.Errorf("reading the body: %w", bad)
 	}
@@ -96,32 +103,6 @@ func conditional(err error, match string) error {
 		return fmt.Errorf("no object to match: %w", store.ErrPrecondition)
 	}
 	return err
-}
-
-func (s *Store) putOptions(o store.PutOptions) minio.PutObjectOptions {
-	opts := minio.PutObjectOptions{ContentType: contentType, DisableMultipart: true}
-	opts.DisableContentSha256 = true // as doc.go says
-	if s.endpoint.Scheme == "http" {
-		opts.Checksum = minio.ChecksumCRC64NVME
-	}
-	if o.Metadata != "" {
-		opts.UserMetadata = map[string]string{metadataName: o.Metadata}
-	}
-	if !o.Lock.IsZero() {
-		opts.Mode, opts.RetainUntilDate, opts.LegalHold = minio.RetentionMode(o.Lock.Mode), o.Lock.Until, minio.LegalHoldStatus(o.Lock.Hold)
-		opts.Checksum = minio.ChecksumCRC32C
-	}
-	setConditions(&opts, o.IfNoneMatch, o.IfMatch)
-	return opts
-}
-
-func setConditions(opts *minio.PutObjectOptions, noneMatch bool, match string) { //nolint:revive // both are conditions, not modes
-	if noneMatch {
-		opts.SetMatchETagExcept("*")
-	}
-	if match != "" {
-		opts.SetMatchETag(match)
-	}
 }
 
 // errEnded is what the transport gets that still reads when its try is over.

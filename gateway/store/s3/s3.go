@@ -81,7 +81,6 @@ const (
 // optional.
 type Store struct {
 	core     *minio.Core
-	summing  *minio.Core // can send a checksum behind a body
 	creds    *credentials.Credentials
 	http     *http.Client
 	endpoint *url.URL
@@ -132,14 +131,8 @@ func open(c Config) (*Store, error) {
 		Transport:  transport,
 		Region:     c.Region,
 		MaxRetries: 1, // what can be tried again, is tried again here
-		// Where bodies go without TLS; over HTTPS it would change how they go.
-		TrailingHeaders: u.Scheme == "http",
 	}
-	if s.core, err = minio.NewCore(u.Host, &o); err != nil {
-		return nil, err
-	}
-	o.TrailingHeaders = true
-	s.summing, err = minio.NewCore(u.Host, &o)
+	s.core, err = minio.NewCore(u.Host, &o)
 	return s, err
 }
 

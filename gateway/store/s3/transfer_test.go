@@ -196,7 +196,7 @@ type pausing struct{ io.Reader }
 
 func (p pausing) Read(b []byte) (int, error) {
 	time.Sleep(150 * time.Millisecond)
-	return p.Reader.Read(b[:min(len(b), 100)])
+	return p.Reader.Read(b[:min(len(b), 4000)])
 }
 
 func TestSlowClientIsNoStall(t *testing.T) {
@@ -209,8 +209,9 @@ func TestSlowClientIsNoStall(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	body := strings.Repeat("x", 1000)
-	if _, err := s.Put(t.Context(), "k", pausing{strings.NewReader(body)}, store.PutOptions{Size: 1000}); err != nil {
+	const size = 40_000 // more than is sent from memory
+	body := strings.Repeat("x", size)
+	if _, err := s.Put(t.Context(), "k", pausing{strings.NewReader(body)}, store.PutOptions{Size: size}); err != nil {
 		t.Errorf("Put by a slow client: %v", err)
 	}
 	r, err := s.Get(t.Context(), "k", store.Whole())

@@ -83,13 +83,17 @@ type boundedTransport struct {
 }
 
 // RoundTrip implements http.RoundTripper. It adds the announcement of a body
-// after the signing: a backend that refuses, is busy, or has closed an idle
-// connection says so before a byte of a body is used up.
+// that comes once, after the signing: a backend that refuses, is busy, or has
+// closed an idle connection says so before a byte of it is used up.
 func (t boundedTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	trip, watched := r.Context().Value(tripKey{}).(*trip)
 	if r.Body != nil && r.Body != http.NoBody {
 		r = r.Clone(r.Context())
-		r.Header.Set("Expect", "100-continue")
+		if r.GetBody == nil {
+			r.Header.Set("Expect", "100-continue")
+		} else if r.Method == http.MethodPut {
+			r.Header["Idempotency-Key"] = nil // not sent: net/http may send it again where a connection was closed meanwhile
+		}
 		if watched {
 			r.Body = beginning{r.Body, trip}
 		}

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package s3
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"hash/crc32"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/minio/minio-go/v7"
+
+	"github.com/sealgate/sealgate/gateway/store"
+)
+
+// smallBody is up to where a body is sent from memory, in bytes: it is then
+// signed by its hash, and needs no announcement since it can be made again.
+const smallBody = 32 << 10
+
+// transfer sends a body of size bytes with the call c and returns the headers of
+// the answer. It is sent as doc.go says.
+func (s *Store) transfer(ctx context.Context, c call, body *store.Exact, size int64) (http.Header, error) {
+	if size <= smallBody && c.again {
+		return s.sendSmall(ctx, c, body, size)
+	}
+	var header http.Header
+	c.size, c.framed = size, c.framed || s.endpoint.Scheme == "http"
+	err := s.send(ctx, body, func(ctx context.Context, body io.Reader) (err error) {
+		c.stream = body
+		if c.framed {
+			c.stream = &frames{body: body, left: size}
+		}
+		header, err = s.exchange(ctx, c, nil)
+		return ofUpload(err)
+	})
+	return header, err
+}
+
+// sendSmall reads the whole body before the backend hears of it. An answer that
+// refuses for now is followed by another try, as for bodies that have not begun;
+// a try without an answer is the last.
+func (s *Store) sendSmall(ctx context.Context, c call, body *store.Exact, size int64) (http.Header, error) {
+	c.body = make([]byte, size) // the transport may read it after the call: it is not used again
+	if size > 0 {
+		_, _ = io.ReadFull(body, c.body) // what is wrong with it, the body says itself
+	}
+	if err := bodyFirst(body, nil); err != nil {
+		return nil, err
+	}
+	var header http.Header
+	err := within(ctx, s.c.Timeout, func(ctx context.Context) (err error) {
+		header, err = s.exchange(ctx, c, nil)
+		if _, answered := errors.AsType[minio.ErrorResponse](err); err != nil && !answered {
+			return final{err}
+		}
+		return ofUpload(err)
+	})
+	return header, err
+}
+
+// chunkSize is how much of a body is framed at once, in bytes: four sealed
+// segments (FORMAT.md §8), so that they are sealed where they are written from.
+const chunkSize = 4 * (64<<10 + 28)
+
+const (
+	chunkEnd    = "\r\n"
+	trailerName = "x-amz-checksum-crc32c"
+	trailerSize = int64(len("0\r\n"+trailerName+":") + 8 + len("\r\n\r\n")) // 8 is four bytes in base64
+)
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// frames is a body as aws-chunked with a checksum in its trailer:
+// STREAMING-UNSIGNED-PAYLOAD-TRAILER of the S3 API.
+type frames struct {
+	body io.Reader
+	left int64 // of body, not yet in a chunk
+
+	line  []byte // framing that comes next
+	chunk int64  // data of the chunk that comes after line
+	end   bool   // the trailer is in line, or has been
+	crc   uint32
+}
+
+// framedSize is the length of size bytes in frames.
+func framedSize(size int64) int64 {
+	n := size / chunkSize * frameSize(chunkSize)
+	if rest := size % chunkSize; rest > 0 {
+		n += frameSize(rest)
+	}
+	return n + trailerSize
+}
+
+func frameSize(n int64) int64 { return int64(len(chunkLine(nil, n))) + n + int64(len(chunkEnd)) }
+
+func chunkLine(b []byte, n int64) []byte { return append(strconv.AppendInt(b, n, 16), chunkEnd...) }
+
+// Read implements io.Reader. Data is read where it is wanted.
+func (f *frames) Read(p []byte) (n int, err error) {
+	for n < len(p) && err == nil {
+		if len(f.line) == 0 && f.chunk == 0 && !f.next() {
+			return n, io.EOF
+		}
+		if len(f.line) > 0 {
+			moved := copy(p[n:], f.line)
+			n, f.line = n+moved, f.line[moved:]
+			continue
+		}
+		var got int
+		got, err = f.data(p[n:])
+		n += got
+	}
+	return n, err
+}
+
+// next puts the frame that follows into line: that of a chunk, or the trailer.
+// False: that was all.
+func (f *frames) next() bool {
+	switch {
+	case f.left > 0:
+		f.chunk = min(f.left, chunkSize)
+		f.left -= f.chunk
+		f.line = chunkLine(f.line[:0], f.chunk)
+	case !f.end:
+		f.end = true
+		sum := base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint32(nil, f.crc))
+		f.line = append(f.line, "0\r\n"+trailerName+":"+sum+"\r\n\r\n"...)
+	default:
+		return false
+	}
+	return true
+}
+
+// data reads of the chunk that has begun; its end follows it.
+func (f *frames) data(p []byte) (int, error) {
+	n, err := f.body.Read(p[:min(int64(len(p)), f.chunk)])
+	f.crc = crc32.Update(f.crc, castagnoli, p[:n])
+	if f.chunk -= int64(n); f.chunk == 0 {
+		f.line = append(f.line[:0], chunkEnd...)
+	}
+	switch {
+	case !errors.Is(err, io.EOF):
+		return n, err
+	case f.chunk > 0 || f.left > 0:
+		return n, io.ErrUnexpectedEOF
+	}
+	return n, nil // the end of the body is not that of the frames
+}
+
+// setFramed announces frames of size bytes.
+func setFramed(r *http.Request, size int64) {
+	r.ContentLength = framedSize(size)
+	r.Header.Set("Content-Encoding", "aws-chunked")
+	r.Header.Set("X-Amz-Decoded-Content-Length", strconv.FormatInt(size, 10))
+	r.Header.Set("X-Amz-Trailer", trailerName)
+}
+
+// etagOf is the ETag that a write was answered with, "" without.
+func etagOf(h http.Header) string {
+	return strings.TrimSuffix(strings.TrimPrefix(h.Get("Etag"), `"`), `"`)
+}
