@@ -64,6 +64,17 @@ func (a *answer) step(p []byte) (int, error) {
 	return n, err
 }
 
+// sendGathered sends an answer that was gathered, or as much of it as there is.
+// What fails is noted as of any write: the client is gone.
+func (a *answer) sendGathered(c *conn) {
+	if a.status != 0 {
+		_ = a.control.Flush() // what it writes is gathered: release says what came of it
+	}
+	if err := c.release(); a.err == nil {
+		a.err = err
+	}
+}
+
 func (a *answer) arm(now time.Time) {
 	_ = a.control.SetWriteDeadline(a.pace.deadline(now)) // a connection that cannot is closed: the write says so
 }

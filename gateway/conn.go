@@ -23,6 +23,7 @@ type conn struct {
 	turn  *turn // what tls reads from
 	in    *inbound
 	cork  *cork // what tls writes to
+	small gather
 	tap   *framing.Tap
 	owner *connections
 
@@ -72,6 +73,12 @@ func (c *conn) Read(p []byte) (int, error) {
 func (c *conn) Write(p []byte) (int, error) {
 	if c.failed != nil {
 		return 0, c.failed
+	}
+	if c.small.take(p) {
+		return len(p), nil
+	}
+	if err := c.pushSmall(); err != nil {
+		return 0, err
 	}
 	if len(p) <= oneRecord {
 		return c.tls.Write(p)

@@ -129,6 +129,10 @@ func (x *exchange) announce(s *source, a s3api.ObjectAnswer) {
 // status line; what fails later cuts the connection.
 func (x *exchange) stream(s *source, r *envelope.Reader, a s3api.ObjectAnswer) error {
 	to := &sender{x: x, source: s, answer: a}
+	if a.Len <= smallAnswer {
+		x.c.gather()
+		defer x.w.sendGathered(x.c)
+	}
 	_, err := io.Copy(to, r)
 	x.outcome.BytesSent = to.sent
 	x.g.config.Metrics.sent.Add(float64(to.sent))
