@@ -46,18 +46,11 @@ func (s *Store) ask(ctx context.Context, c call, answer any) error {
 
 // exchange is ask, and returns the headers of the answer.
 func (s *Store) exchange(ctx context.Context, c call, answer any) (http.Header, error) {
-	req, err := s.request(ctx, c)
-	if err != nil {
-		return nil, err
-	}
-	resp, err := s.http.Do(req)
+	resp, err := s.begin(ctx, c)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = resp.Body.Close() }() // only read from
-	if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusNoContent {
-		return nil, readError(resp, c.key)
-	}
 	if answer == nil {
 		_, err := io.Copy(io.Discard, resp.Body) // so that the connection can be used again
 		return resp.Header, err
@@ -66,6 +59,25 @@ func (s *Store) exchange(ctx context.Context, c call, answer any) (http.Header, 
 		return nil, fmt.Errorf("decoding an answer: %w", err)
 	}
 	return resp.Header, nil
+}
+
+// begin makes the call and gives its answer, if that is one of success, with the
+// body to be read and closed.
+func (s *Store) begin(ctx context.Context, c call) (*http.Response, error) {
+	req, err := s.request(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := s.http.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	partial := resp.StatusCode == http.StatusPartialContent && c.header["Range"] != ""
+	if resp.StatusCode == http.StatusOK || resp.StatusCode == http.StatusNoContent || partial {
+		return resp, nil
+	}
+	defer func() { _ = resp.Body.Close() }() // only read from
+	return nil, readError(resp, c.key)
 }
 
 func (s *Store) request(ctx context.Context, c call) (*http.Request, error) {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/minio/minio-go/v7"
@@ -33,11 +34,13 @@ func (s *Store) get(ctx context.Context, key, version string, o store.GetOptions
 	if err := errors.Join(checkKey(key), checkVersion(version), ctx.Err()); err != nil {
 		return nil, err
 	}
-	opts, err := getOptions(o)
-	if err != nil {
+	c := call{method: http.MethodGet, key: key}
+	if c.header, err = getHeader(o); err != nil {
 		return nil, err
 	}
-	opts.VersionID = version
+	if version != "" {
+		c.query = url.Values{"versionId": {version}}
+	}
 	within, cancel := context.WithCancelCause(ctx)
 	defer func() {
 		if err != nil {
@@ -48,56 +51,60 @@ func (s *Store) get(ctx context.Context, key, version string, o store.GetOptions
 	defer slow.Stop()
 	var r *store.Reader
 	err = retry(within, func(ctx context.Context) error {
-		body, info, header, err := s.core.GetObject(ctx, s.c.Bucket, key, opts)
+		resp, err := s.begin(ctx, c)
 		if err != nil {
 			return ofVersion(err, version)
 		}
-		if r, err = newReader(key, o, info, header); err == nil {
+		if r, err = newReader(key, o, resp); err == nil {
 			err = sameVersion(&r.Object, version)
 		}
 		if err != nil {
-			return errors.Join(err, body.Close())
+			return errors.Join(err, resp.Body.Close())
 		}
-		r.ReadCloser = &download{ctx: within, cancel: cancel, body: body, left: r.Len, pace: newPace(s.c.StallTimeout, cancel)}
+		r.ReadCloser = &download{ctx: within, cancel: cancel, body: resp.Body, left: r.Len, pace: newPace(s.c.StallTimeout, cancel)}
 		return nil
 	})
 	return r, err
 }
 
-// getOptions asks for a range, except for one that is the whole object: that
+// getHeader asks for a range, except for one that is the whole object: that
 // would be refused by an empty one.
-func getOptions(o store.GetOptions) (minio.GetObjectOptions, error) {
-	var opts minio.GetObjectOptions
+func getHeader(o store.GetOptions) (map[string]string, error) {
+	h := map[string]string{}
 	switch {
 	case o.Off < 0:
-		opts.Set("Range", fmt.Sprintf("bytes=%d", o.Off))
+		h["Range"] = fmt.Sprintf("bytes=%d", o.Off)
 	case o.Len == 0:
-		return opts, fmt.Errorf("range of no bytes: %w", store.ErrRange)
+		return nil, fmt.Errorf("range of no bytes: %w", store.ErrRange)
 	case o.Len > 0:
 		// The end is cut to what a header can hold and any object is below.
-		opts.Set("Range", fmt.Sprintf("bytes=%d-%d", o.Off, o.Off+min(o.Len, 1<<62-o.Off)-1))
+		h["Range"] = fmt.Sprintf("bytes=%d-%d", o.Off, o.Off+min(o.Len, 1<<62-o.Off)-1)
 	case o.Off > 0:
-		opts.Set("Range", fmt.Sprintf("bytes=%d-", o.Off))
+		h["Range"] = fmt.Sprintf("bytes=%d-", o.Off)
 	}
 	if o.IfMatch != "" {
-		if err := opts.SetMatchETag(o.IfMatch); err != nil {
-			return opts, fmt.Errorf("%w: %w", store.ErrOptions, err)
-		}
+		h["If-Match"] = `"` + o.IfMatch + `"`
 	}
-	return opts, nil
+	return h, nil
 }
 
 // newReader holds the answer against the question: the range must be the one
 // that was asked for, of an object of the size that it says.
-func newReader(key string, o store.GetOptions, info minio.ObjectInfo, header http.Header) (*store.Reader, error) {
-	obj, err := describe(key, info)
+func newReader(key string, o store.GetOptions, resp *http.Response) (*store.Reader, error) {
+	modified, err := http.ParseTime(resp.Header.Get("Last-Modified"))
+	if err != nil {
+		return nil, wrongAnswer("no time of the last change")
+	}
+	obj, err := describe(key, minio.ObjectInfo{
+		Size: resp.ContentLength, ETag: etagOf(resp.Header), LastModified: modified, VersionID: resp.Header.Get("X-Amz-Version-Id"), Headers: resp.Header,
+	})
 	if err != nil {
 		return nil, err
 	}
 	if o.IfMatch != "" && o.IfMatch != obj.ETag {
 		return nil, wrongAnswer("another ETag")
 	}
-	text := header.Get("Content-Range")
+	text := resp.Header.Get("Content-Range")
 	if o.Off == 0 && o.Len < 0 {
 		if text != "" {
 			return nil, wrongAnswer("a part of the object")
