@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/sealgate/sealgate/envelope/internal/stream"
 )
@@ -170,9 +171,11 @@ func (o *Object) readManifest(stored int64, tail []byte) (*Manifest, error) {
 
 // equal reports whether two manifests of one object say the same.
 func (m *Manifest) equal(other *Manifest) bool {
-	a, errA := m.encode()
-	b, errB := other.encode()
-	return errA == nil && errB == nil && bytes.Equal(a, b)
+	return bytes.Equal(m.appendHead(nil), other.appendHead(nil)) && slices.EqualFunc(m.Parts, other.Parts, Part.equal)
+}
+
+func (p Part) equal(other Part) bool {
+	return p.Number == other.Number && p.Size == other.Size && p.IV == other.IV && bytes.Equal(p.Checksum, other.Checksum)
 }
 
 // zeros is an endless source of padding.
