@@ -5,7 +5,8 @@ package envelope
 import "sync"
 
 // The sizes that buffers come in, in bytes: one stored segment, four of them
-// (what is read from a source at once), sixteen (what is written at once).
+// (what is read from a source at once), sixteen (what is written at once, or read
+// to be shared among processors).
 // Measured: larger ones are not faster, smaller ones cost more calls.
 const (
 	oneSegment  = storedSegment

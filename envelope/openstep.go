@@ -34,9 +34,9 @@ func (s *openStep) step(dst []byte) ([]byte, error) {
 	if s.done() {
 		return nil, io.EOF
 	}
-	plain, err := s.segment(dst)
+	plain, err := s.segments(dst)
 	if err != nil {
-		return nil, err
+		return plain, err
 	}
 	if s.done() {
 		if err := s.src.end(); err != nil {
@@ -51,6 +51,35 @@ func (s *openStep) done() bool {
 	return s.left == 0 && (!s.whole || s.next.part >= len(s.body.parts))
 }
 
+// segments opens the next one, or several if dst has room for them.
+func (s *openStep) segments(dst []byte) ([]byte, error) {
+	n := min(cap(dst)/SegmentSize, s.inner())
+	if n < stream.MinShared {
+		return s.segment(dst)
+	}
+	sealed, err := s.src.several(storedSegment, n)
+	if err != nil {
+		return nil, reading(err)
+	}
+	plain, err := s.part().Inners(dst, sealed, uint64(s.next.pos))
+	s.next.pos += int64(len(plain) / SegmentSize)
+	s.left -= int64(len(plain))
+	if err != nil {
+		return plain, s.refused()
+	}
+	return plain, nil
+}
+
+// inner is how many segments follow that the range takes whole, and that are
+// the last neither of their part nor of the range.
+func (s *openStep) inner() int {
+	if s.skip > 0 {
+		return 0
+	}
+	ofPart := innerOf(s.body.layout.spans[s.next.part].size) - s.next.pos
+	return int(min(ofPart, innerOf(s.left)))
+}
+
 // segment opens the next one and returns what the range takes of it.
 func (s *openStep) segment(dst []byte) ([]byte, error) {
 	at, l := s.next, s.body.layout
@@ -60,7 +89,7 @@ func (s *openStep) segment(dst []byte) ([]byte, error) {
 	}
 	plain, err := s.open(dst, sealed, at)
 	if err != nil {
-		return nil, fmt.Errorf("opening segment %d of part %d: %w", at.pos, s.body.parts[at.part].Number, &authError{ruleSegment})
+		return nil, s.refused()
 	}
 	s.next = at.next(l)
 	plain = plain[s.skip:]
@@ -69,14 +98,25 @@ func (s *openStep) segment(dst []byte) ([]byte, error) {
 	return plain, nil
 }
 
+// refused is the error of the next segment, which does not open.
+func (s *openStep) refused() error {
+	number := s.body.parts[s.next.part].Number
+	return fmt.Errorf("opening segment %d of part %d: %w", s.next.pos, number, &authError{ruleSegment})
+}
+
 func (s *openStep) open(dst, sealed []byte, at place) ([]byte, error) {
-	if s.opener == nil || at.pos == 0 {
-		s.opener = s.body.opener(at.part)
-	}
 	if at.final(s.body.layout) {
-		return s.opener.Final(dst, sealed, uint64(at.pos))
+		return s.part().Final(dst, sealed, uint64(at.pos))
 	}
-	return s.opener.Inner(dst, sealed, uint64(at.pos))
+	return s.part().Inner(dst, sealed, uint64(at.pos))
+}
+
+// part returns the opener of the part that next is in.
+func (s *openStep) part() *stream.Opener {
+	if s.opener == nil || s.next.pos == 0 {
+		s.opener = s.body.opener(s.next.part)
+	}
+	return s.opener
 }
 
 // openAll opens a whole stored body: all segments, then the tail.
@@ -90,9 +130,9 @@ func (s *openAll) step(dst []byte) ([]byte, error) {
 	if s.ended() {
 		return nil, io.EOF
 	}
-	plain, err := s.segment(dst)
+	plain, err := s.segments(dst)
 	if err != nil {
-		return nil, err
+		return plain, err
 	}
 	// The last segment waits for the rest of the body: an object that does
 	// not verify to its end has not been read to its end either.

@@ -8,8 +8,9 @@ import "io"
 // pump turns them into readers.
 type stepper interface {
 	// step makes the next piece in dst, which is empty and has room for
-	// unit() bytes, and returns it, or an error: io.EOF at the end. A piece
-	// may be empty.
+	// unit() bytes, or several of unit() bytes where there is room for them. It
+	// returns what it made and an error, which stands behind that: io.EOF at
+	// the end. A piece may be empty.
 	step(dst []byte) ([]byte, error)
 	// unit is the longest piece in bytes.
 	unit() int

@@ -34,6 +34,13 @@ func (s *sealStep) step(dst []byte) ([]byte, error) {
 		return dst[:n], err
 	}
 	size := s.plain.remaining()
+	if n := min(cap(dst)/storedSegment, int(innerOf(size))); n >= stream.MinShared {
+		plain, err := s.plain.several(SegmentSize, n)
+		if err != nil {
+			return nil, readingPlain(err)
+		}
+		return s.floe.Inners(dst, plain), nil
+	}
 	plain, err := s.plain.next(int(min(size, SegmentSize)))
 	if err != nil {
 		return nil, readingPlain(err)
@@ -43,6 +50,9 @@ func (s *sealStep) step(dst []byte) ([]byte, error) {
 	}
 	return s.finish(dst, plain)
 }
+
+// innerOf is how many segments of size bytes of plaintext are not the last.
+func innerOf(size int64) int64 { return max(0, size-1) / SegmentSize }
 
 // finish seals the last segment, once plain is known to end there.
 func (s *sealStep) finish(dst, plain []byte) ([]byte, error) {

@@ -35,18 +35,57 @@ func (s *source) remaining() int64 { return s.left + int64(s.hi-s.lo) }
 // next returns the next n bytes, valid until the following call. n is at most
 // oneSegment. It returns errShort if r ends before, or the error of r.
 func (s *source) next(n int) ([]byte, error) {
+	if err := s.have(n); err != nil {
+		return nil, err
+	}
+	return s.take(n), nil
+}
+
+// several is next for count pieces of n bytes, or as many as the buffer holds. If
+// r ends or fails before, it returns the pieces that came whole; the error is
+// for the following call, which finds it again.
+func (s *source) several(n, count int) ([]byte, error) {
+	s.grow(int64(n * count))
+	count = min(count, min(writeBatch, len(s.buf.b))/n)
+	if err := s.have(n * count); err != nil {
+		if count = (s.hi - s.lo) / n; count == 0 {
+			return nil, err
+		}
+	}
+	return s.take(n * count), nil
+}
+
+// grow makes room for n bytes, or for as many as are still to come: only who asks
+// for that much at once needs more memory than a few segments.
+func (s *source) grow(n int64) {
+	if n = min(n, s.remaining(), writeBatch); n <= int64(len(s.buf.b)) {
+		return
+	}
+	more := getBuffer(n)
+	s.hi = copy(more.b, s.buf.b[s.lo:s.hi])
+	s.lo = 0
+	s.buf.put()
+	s.buf = more
+}
+
+// have reads until n bytes are there.
+func (s *source) have(n int) error {
 	if s.hi-s.lo < n {
 		s.hi = copy(s.buf.b, s.buf.b[s.lo:s.hi])
 		s.lo = 0
 	}
 	for s.hi-s.lo < n {
 		if err := s.fill(); err != nil {
-			return nil, err
+			return err
 		}
 	}
+	return nil
+}
+
+func (s *source) take(n int) []byte {
 	b := s.buf.b[s.lo : s.lo+n]
 	s.lo += n
-	return b, nil
+	return b
 }
 
 // fill reads some more, as much as comes at once.
@@ -75,7 +114,8 @@ func (s *source) read(b []byte) (int, error) {
 			return n, nil
 		}
 	}
-	return 0, io.ErrNoProgress
+	s.err = io.ErrNoProgress
+	return 0, s.err
 }
 
 // end checks that r ends here, as it must once nothing remains: nil if so,

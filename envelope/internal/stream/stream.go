@@ -67,7 +67,8 @@ func (p Params) encode() (b [paramsSize]byte) {
 }
 
 // message holds what the segments of one message share. The AEAD is cached
-// for the run of positions that use it, so a message is for one goroutine.
+// for the run of positions that use it, so a message is for one goroutine. Only
+// inside of a call do others help.
 type message struct {
 	plain, rotation int
 	context         []byte // PARAMS | IV
@@ -75,7 +76,7 @@ type message struct {
 	key             []byte // message key
 	aead            cipher.AEAD
 	run             uint64 // position>>rotation that aead is for
-	segmentAAD      [9]byte
+	team            team
 }
 
 func newMessage(p Params, key []byte, iv [IVSize]byte, aad []byte) *message {
@@ -111,6 +112,11 @@ func (m *message) at(pos uint64) cipher.AEAD {
 	return m.aead
 }
 
+// together returns how many of n positions from pos on use the same AEAD.
+func (m *message) together(pos uint64, n int) int {
+	return int(min(uint64(n), 1<<m.rotation-pos&(1<<m.rotation-1)))
+}
+
 func (m *message) newAEAD(pos uint64) cipher.AEAD {
 	purpose := string(binary.BigEndian.AppendUint64([]byte("DEK:"), pos))
 	block, err := aes.NewCipher(m.derive(m.key, purpose, segmentKeySize))
@@ -131,10 +137,36 @@ const (
 	final kind = 1
 )
 
-// additional returns the AAD of a segment. The array lives in the message so
-// that passing it to the AEAD costs no allocation.
-func (m *message) additional(pos uint64, k kind) []byte {
-	binary.BigEndian.PutUint64(m.segmentAAD[:], pos)
-	m.segmentAAD[8] = byte(k)
-	return m.segmentAAD[:]
+// label is what a segment says of itself: the mark in front, the rest in its AAD.
+type label struct {
+	pos  uint64
+	kind kind
+	mark uint32
 }
+
+// additional returns the AAD of a segment. The array lives in the worker so
+// that passing it to the AEAD costs no allocation.
+func (w *worker) additional(l label) []byte {
+	binary.BigEndian.PutUint64(w.segmentAAD[:], l.pos)
+	w.segmentAAD[8] = byte(l.kind)
+	return w.segmentAAD[:]
+}
+
+func (w *worker) seal(aead cipher.AEAD, dst, plain []byte, l label) []byte {
+	dst = binary.BigEndian.AppendUint32(dst, l.mark)
+	return aead.Seal(dst, nil, plain, w.additional(l)) //nolint:gosec // G407: this AEAD draws its nonce itself and takes none
+}
+
+func (w *worker) open(aead cipher.AEAD, dst, segment []byte, l label) ([]byte, error) {
+	if binary.BigEndian.Uint32(segment) != l.mark {
+		return dst, ErrAuth
+	}
+	out, err := aead.Open(dst, nil, segment[markSize:], w.additional(l))
+	if err != nil {
+		return dst, ErrAuth
+	}
+	return out, nil
+}
+
+// own is the worker of a call that needs no help.
+func (m *message) own() *worker { return &m.team.members[0] }
