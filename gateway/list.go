@@ -25,6 +25,9 @@ type lister struct {
 	bucket string
 	now    time.Time
 
+	// first is how many names are asked of the store at first; 0: listPage.
+	first int
+
 	// versions is set for a listing of versions, which goes on after marker.
 	versions store.Versioner
 	marker   versionMarker
@@ -41,6 +44,11 @@ type listed struct {
 	object store.Object // Size is the plaintext's
 	latest bool         // the object is its newest version
 	marker bool         // of versions: the object was deleted; it has no size
+
+	// followed is set where the store has said that it has more behind this key,
+	// and all of that may be listed: who has enough need not look for more. What
+	// follows may still be nothing that is ever shown.
+	followed bool
 }
 
 // entries yields what lies below prefix after the name after, rolled up at
@@ -93,6 +101,7 @@ func (l *lister) descend(ctx context.Context, dir, prefix, after string, yield f
 			yield(e, err)
 			return
 		case !e.prefix:
+			e.followed = false // that may be hidden
 			if l.visible(e.name) && !yield(e, nil) {
 				return
 			}
@@ -120,7 +129,8 @@ func childOf(dir, name string) string {
 // prefixes. A child appears only if a visible key lies below it.
 func (l *lister) level(ctx context.Context, dir, prefix, after string) iter.Seq2[listed, error] {
 	return func(yield func(listed, error) bool) {
-		if l.who.Coverage(policy.VerbList, l.bucket, dir, l.now) == policy.CoverNone {
+		cover := l.who.Coverage(policy.VerbList, l.bucket, dir, l.now)
+		if cover == policy.CoverNone {
 			return
 		}
 		for e, err := range l.pages(ctx, store.ListOptions{Prefix: prefix, Delimiter: "/", StartAfter: after}) {
@@ -132,6 +142,7 @@ func (l *lister) level(ctx context.Context, dir, prefix, after string) iter.Seq2
 				show = show || err != nil
 			default:
 				show = l.visible(e.name)
+				e.followed = e.followed && cover == policy.CoverAll
 			}
 			if show && (!yield(e, err) || err != nil) {
 				return
@@ -202,15 +213,14 @@ func (l *lister) pages(ctx context.Context, o store.ListOptions) iter.Seq2[liste
 	}
 	return func(yield func(listed, error) bool) {
 		for asks := 0; ; asks++ {
-			if o.Max = listPage; asks == 1 {
-				o.Max = listProbe
-			}
+			o.Max = l.pageSize(asks)
 			page, err := l.store.List(ctx, o)
 			if err != nil {
 				yield(listed{}, err)
 				return
 			}
 			for e := range merged(page) {
+				e.followed = page.More && !e.prefix && e.name == page.Next
 				if e, ok := l.managed(e); ok && !yield(e, nil) {
 					return
 				}
@@ -221,6 +231,17 @@ func (l *lister) pages(ctx context.Context, o store.ListOptions) iter.Seq2[liste
 			o.StartAfter = page.Next
 		}
 	}
+}
+
+// pageSize gives how many names are asked for after that many asks.
+func (l *lister) pageSize(asks int) int {
+	switch {
+	case asks == 0 && l.first > 0:
+		return min(l.first, listPage)
+	case asks == 1:
+		return listProbe
+	}
+	return listPage
 }
 
 // listPage is how many names are asked of the store at once.

@@ -23,6 +23,9 @@ func (x *exchange) listObjects(op *s3api.ListObjects, g policy.Grant) error {
 		return err
 	}
 	l := &lister{store: rd.store, who: x.who, bucket: g.Bucket(), now: x.start}
+	if op.Delimiter == "" || op.Delimiter == "/" { // else many keys may be one line
+		l.first = op.Max + 1
+	}
 	page, err := x.page(l, op, after)
 	if err != nil {
 		return err
@@ -72,7 +75,10 @@ func (x *exchange) page(l *lister, op *s3api.ListObjects, after string) (s3api.L
 			})
 		}
 		page.Next = e.name
-		count++
+		if count++; count == op.Max && e.followed {
+			page.More = true
+			return page, nil
+		}
 	}
 	return page, nil
 }
