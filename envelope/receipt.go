@@ -2,7 +2,10 @@
 
 package envelope
 
-import "fmt"
+import (
+	"bytes"
+	"fmt"
+)
 
 // Receipt is what a completion needs to know of one attempt to write a part
 // (FORMAT §9, "Receipts"). It tells sums of the plaintext, so it is kept
@@ -81,8 +84,8 @@ func decodeReceipt(b []byte) (Receipt, bool) {
 	r.Part.Size = int64(c.u16())<<32 | int64(c.u32())
 	r.Part.IV = [32]byte(c.take(32))
 	r.Algorithm = ChecksumAlgorithm(c.u8())
-	var ok bool
-	r.Part.Checksum, ok = unpad(c.take(maxChecksum), r.Algorithm.Size())
+	sum, ok := unpad(c.take(maxChecksum), r.Algorithm.Size())
+	r.Part.Checksum = bytes.Clone(sum) // it outlives b, of which a completion has thousands
 	r.CRC64NVME = [8]byte(c.take(8))
 	return r, ok && c.done() && r.valid()
 }

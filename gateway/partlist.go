@@ -120,10 +120,11 @@ func (u *upload) checkPartSum(p s3api.CompletedPart, r envelope.Receipt) error {
 func (u *upload) manifestOf(parts []chosenPart) ([]envelope.Part, envelope.Digests) {
 	a := envelope.ChecksumAlgorithm(u.algorithm(s3api.ChecksumNone))
 	list := make([]envelope.Part, len(parts))
-	for i, p := range parts {
-		list[i] = p.receipt.Part
+	for i := range parts {
+		r := &parts[i].receipt // not a copy of each, which its sum would hold
+		list[i] = r.Part
 		if a == envelope.ChecksumNone {
-			list[i].Checksum = p.receipt.CRC64NVME[:]
+			list[i].Checksum = r.CRC64NVME[:]
 		}
 	}
 	var d envelope.Digests
