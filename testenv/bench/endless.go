@@ -15,60 +15,89 @@ import (
 )
 
 const (
-	farKey  = "far"    // the object that is made up
+	farKeys = "far/"   // what the keys of objects that are made up begin with
 	farPart = 64 << 20 // bytes
 )
 
-// endless is a store with one object, of zeros, that is sealed while it is read,
-// once; the parts of uploads are counted and dropped.
+// endless is a store where each key below farKeys is an object of zeros, that is
+// sealed while it is read, once; the parts of uploads are counted and dropped.
 type endless struct {
 	*storetest.Mem
 
+	key  *envelope.KeyringKey
+	size int64
+
+	mu     sync.Mutex // guards all below
+	made   map[string]*madeUp
+	stored map[string]int64 // bytes of parts, by upload
+}
+
+// madeUp is an object of which nobody holds the bytes.
+type madeUp struct {
 	meta  string
 	parts []*envelope.PartSealer
 	tail  *envelope.Tail
-
-	mu     sync.Mutex // guards all below
-	stored int64      // bytes of parts
 }
 
-func newEndless(key *envelope.KeyringKey, size int64) (*endless, error) {
-	u, err := envelope.NewMultipart(envelope.SealConfig{Key: key, Location: envelope.Location{Bucket: "models", Key: farKey}})
+func newEndless(key *envelope.KeyringKey, size int64) *endless {
+	return &endless{Mem: &storetest.Mem{}, key: key, size: size, made: map[string]*madeUp{}, stored: map[string]int64{}}
+}
+
+func (e *endless) makeUp(key string) (*madeUp, error) {
+	u, err := envelope.NewMultipart(envelope.SealConfig{Key: e.key, Location: envelope.Location{Bucket: "models", Key: key}})
 	if err != nil {
 		return nil, err
 	}
-	e := &endless{Mem: &storetest.Mem{}, meta: u.Metadata()}
+	o := &madeUp{meta: u.Metadata()}
 	var parts []envelope.Part
-	for left := size; left > 0; left -= farPart {
+	for left := e.size; left > 0; left -= farPart {
 		p, err := u.SealPart(len(parts)+1, min(left, farPart))
 		if err != nil {
 			return nil, err
 		}
 		part := p.Part()
 		part.Checksum = make([]byte, 8) // a range is not summed
-		e.parts, parts = append(e.parts, p), append(parts, part)
+		o.parts, parts = append(o.parts, p), append(parts, part)
 	}
-	e.tail, err = u.Tail(parts, envelope.Digests{})
-	return e, err
+	o.tail, err = u.Tail(parts, envelope.Digests{})
+	return o, err
 }
 
-// Get implements store.Store: the whole of the object, or some of its tail.
+// at gives the object at a key, which is there from the first question on.
+func (e *endless) at(key string) (*madeUp, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if o, known := e.made[key]; known {
+		return o, nil
+	}
+	o, err := e.makeUp(key)
+	if err == nil {
+		e.made[key] = o
+	}
+	return o, err
+}
+
+// Get implements store.Store: the whole of an object, or some of its tail.
 func (e *endless) Get(ctx context.Context, key string, o store.GetOptions) (*store.Reader, error) {
-	if key != farKey { // a short last part, which waits for the end of its upload
+	if !strings.HasPrefix(key, farKeys) { // a short last part, which waits for the end of its upload
 		return e.Mem.Get(ctx, key, o)
 	}
-	obj := store.Object{Key: key, Size: e.tail.StoredSize(), ETag: "far", Metadata: e.meta}
+	made, err := e.at(key)
+	if err != nil {
+		return nil, err
+	}
+	obj := store.Object{Key: key, Size: made.tail.StoredSize(), ETag: "far", Metadata: made.meta}
 	off, n, err := o.Resolve(obj.Size)
 	if err != nil {
 		return nil, err
 	}
 	r := &store.Reader{Object: obj, Off: off, Len: n}
-	begin := obj.Size - e.tail.Size()
+	begin := obj.Size - made.tail.Size()
 	if off == 0 {
-		r.ReadCloser = io.NopCloser(io.MultiReader(&making{parts: e.parts}, e.tail.Reader()))
+		r.ReadCloser = io.NopCloser(io.MultiReader(&making{take: func() []*envelope.PartSealer { return e.take(made) }}, made.tail.Reader()))
 		return r, nil
 	}
-	tail := e.tail.Reader()
+	tail := made.tail.Reader()
 	if _, err := io.CopyN(io.Discard, tail, off-begin); off < begin || err != nil {
 		return nil, fmt.Errorf("reading %q from %d: only its tail can be read alone: %w", key, off, store.ErrRange)
 	}
@@ -76,21 +105,34 @@ func (e *endless) Get(ctx context.Context, key string, o store.GetOptions) (*sto
 	return r, nil
 }
 
-// making seals part after part.
+// take gives the parts of an object, once: to whoever reads first.
+func (e *endless) take(o *madeUp) []*envelope.PartSealer {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	parts := o.parts
+	o.parts = nil
+	return parts
+}
+
+// making seals part after part. What has sealed it does not hold any more.
 type making struct {
+	take  func() []*envelope.PartSealer // nil once they were taken
 	parts []*envelope.PartSealer
 	now   io.Reader // nil between parts
 }
 
 // Read implements io.Reader.
 func (m *making) Read(p []byte) (int, error) {
+	if m.take != nil {
+		m.parts, m.take = m.take(), nil
+	}
 	for {
 		if m.now == nil {
 			if len(m.parts) == 0 {
 				return 0, io.EOF
 			}
 			m.now = m.parts[0].Reader(io.LimitReader(zeros{}, m.parts[0].Part().Size))
-			m.parts = m.parts[1:]
+			m.parts[0], m.parts = nil, m.parts[1:]
 		}
 		n, err := m.now.Read(p)
 		if err == io.EOF {
@@ -112,19 +154,19 @@ func (zeros) Read(p []byte) (int, error) {
 }
 
 // PutPart implements store.Multiparter.
-func (e *endless) PutPart(_ context.Context, _, _ string, number int, body io.Reader, size int64) (string, error) {
+func (e *endless) PutPart(_ context.Context, _, upload string, number int, body io.Reader, size int64) (string, error) {
 	if n, err := io.Copy(io.Discard, body); n != size || err != nil {
 		return "", fmt.Errorf("part %d: %d bytes of %d: %w", number, n, size, err)
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.stored += size
+	e.stored[upload] += size
 	return fmt.Sprintf("part-%d", number), nil
 }
 
 // CompleteMultipart implements store.Multiparter.
-func (e *endless) CompleteMultipart(_ context.Context, key, _ string, parts []store.PartTag, _ store.CompleteOptions) (store.Object, error) {
+func (e *endless) CompleteMultipart(_ context.Context, key, upload string, parts []store.PartTag, _ store.CompleteOptions) (store.Object, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return store.Object{Key: key, Size: e.stored, ETag: strings.Repeat("f", 32) + fmt.Sprintf("-%d", len(parts))}, nil
+	return store.Object{Key: key, Size: e.stored[upload], ETag: strings.Repeat("f", 32) + fmt.Sprintf("-%d", len(parts))}, nil
 }

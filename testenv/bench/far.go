@@ -68,11 +68,7 @@ func farGateway(ctx context.Context, dir, pem string, size int64) (*gateway.Gate
 	if rules == nil {
 		return nil, nil, fmt.Errorf("reading the policy: %v", faults)
 	}
-	keys, data := farKeys()
-	objects, err := newEndless(data, size)
-	if err != nil {
-		return nil, nil, err
-	}
+	keys, data := farKeyrings()
 	db, err := state.Open(ctx, state.Config{Path: filepath.Join(dir, "state.db")})
 	if err != nil {
 		return nil, nil, err
@@ -81,12 +77,12 @@ func farGateway(ctx context.Context, dir, pem string, size int64) (*gateway.Gate
 		TLS: certs.ServerConfig{Source: own, Denials: certs.NewDenials()}, Audit: unwritten{}, State: db, Self: "spiffe://" + gate.TrustDomain + "/gateway",
 		Metrics: gateway.NewMetrics(prometheus.NewRegistry()), Log: slog.New(slog.DiscardHandler),
 	})
-	g.Use(&gateway.Snapshot{Policy: rules, Keys: keys, Buckets: map[string]gateway.Bucket{"models": {Store: objects}}})
+	g.Use(&gateway.Snapshot{Policy: rules, Keys: keys, Buckets: map[string]gateway.Bucket{"models": {Store: newEndless(data, size)}}})
 	return g, db, nil
 }
 
-// farKeys are keyrings that no KEK wraps: they live as long as the process.
-func farKeys() (*rotation.Set, *envelope.KeyringKey) {
+// farKeyrings are keyrings that no KEK wraps: they live as long as the process.
+func farKeyrings() (*rotation.Set, *envelope.KeyringKey) {
 	deployment := envelope.NewID()
 	ring := func(scope string) rotation.Ring {
 		id := envelope.NewID()

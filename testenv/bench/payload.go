@@ -7,20 +7,22 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"sync"
 )
 
 // period is how long random bytes go on before they repeat: no multiple of
 // any buffer, record or segment, so that a piece in a wrong place is noticed.
 const period = 8<<20 + 13
 
-// noise is what payloads are cut from.
-var noise = func() []byte {
+// noise is what payloads are cut from, made where there are any: it must not
+// count as memory of a process that is measured.
+var noise = sync.OnceValue(func() []byte {
 	b := make([]byte, period+maxPiece)
 	src := rand.NewChaCha8([32]byte{'s', 'e', 'a', 'l', 'g', 'a', 't', 'e'})
 	_, _ = src.Read(b[:period]) // never fails
 	copy(b[period:], b)
 	return b
-}()
+})
 
 const maxPiece = 1 << 20
 
@@ -40,7 +42,7 @@ func (p *payload) Read(b []byte) (int, error) {
 	if p.left == 0 {
 		return 0, io.EOF
 	}
-	n := copy(b[:min(int64(len(b)), p.left)], noise[p.at:])
+	n := copy(b[:min(int64(len(b)), p.left)], noise()[p.at:])
 	p.advance(n)
 	return n, nil
 }
@@ -49,7 +51,7 @@ func (p *payload) Read(b []byte) (int, error) {
 func (p *payload) Write(b []byte) (int, error) {
 	for done := 0; done < len(b); {
 		n := min(len(b)-done, maxPiece)
-		if int64(n) > p.left || !bytes.Equal(b[done:done+n], noise[p.at:p.at+n]) {
+		if int64(n) > p.left || !bytes.Equal(b[done:done+n], noise()[p.at:p.at+n]) {
 			return done, fmt.Errorf("the bytes that came, with %d to come, are not those that were put", p.left)
 		}
 		p.advance(n)
