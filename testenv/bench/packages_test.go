@@ -10,7 +10,7 @@ import (
 )
 
 // measureEnvelope compares sealing and opening of whole bodies with bare GCM
-// over the same segments, on one core.
+// over the same segments, on one core, and one core with two.
 func measureEnvelope(t testing.TB) []Result {
 	t.Helper()
 	p := compile(t, "envelope")
@@ -20,11 +20,33 @@ func measureEnvelope(t testing.TB) []Result {
 			figures[name] = append(figures[name], m["MB/s"])
 		}
 	}
-	return []Result{
+	return append([]Result{
 		against("envelope-seal", "MB/s", figures["Seal/segments"], "raw-gcm", figures["RawGCM/seal"]).atLeast(0.9),
 		against("envelope-open", "MB/s", figures["Open/segments"], "raw-gcm", figures["RawGCM/open"]).atLeast(0.9),
 		against("envelope-seal-reader", "MB/s", figures["Seal/reader"], "raw-gcm", figures["RawGCM/seal-reader"]).atLeast(0.9),
 		against("envelope-open-reader", "MB/s", figures["Open/reader"], "raw-gcm", figures["RawGCM/open-reader"]).atLeast(0.9),
+	}, measureCores(t, p)...)
+}
+
+// measureCores compares sealing and opening of one stream on two cores with one.
+// What bare GCM gains by two goroutines that share nothing is what the machine
+// has to give: whatever else runs on it takes from that.
+func measureCores(t testing.TB, p program) []Result {
+	t.Helper()
+	one, two := map[string]rounds{}, map[string]rounds{}
+	for range 5 {
+		for name, m := range p.run(t, "^BenchmarkTwoCores$", "-test.cpu=2", "-test.benchtime=400ms") {
+			two[name] = append(two[name], m["two-MB/s"])
+			one[name] = append(one[name], m["two-MB/s"]/m["ratio"]) // the ratio is of runs in turn
+		}
+	}
+	row := func(name, of string) Result {
+		return against(name, "MB/s", two["TwoCores/"+of], "one core", one["TwoCores/"+of])
+	}
+	return []Result{
+		row("raw-gcm-two-cores", "raw"),
+		row("envelope-seal-two-cores", "seal").atLeast(1.7),
+		row("envelope-open-two-cores", "open").atLeast(1.7),
 	}
 }
 

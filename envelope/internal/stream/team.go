@@ -41,7 +41,7 @@ type team struct {
 	next atomic.Int64 // the first that nobody has taken
 
 	alone       time.Duration // what a segment takes one goroutine, 0 if not known
-	rest, pause int           // calls to make alone from now on; how many they were at first
+	rest, pause int           // calls to make alone from now on; and after help has not paid again
 }
 
 // worker is what one goroutine has to itself.
@@ -92,8 +92,8 @@ func (t *team) size(n int) int {
 }
 
 // judge learns from what a segment of the last call took. Help that does not save
-// a fifth of the time is not asked for again for a while, longer each time: then
-// other processors have something else to do, or as much memory to wait for.
+// a fifth of the time twice in a row is not asked for again for a while, longer each
+// time: then other processors have something else to do.
 func (t *team) judge(shared bool, took time.Duration) {
 	switch {
 	case !shared && t.alone == 0:
@@ -103,8 +103,8 @@ func (t *team) judge(shared bool, took time.Duration) {
 	case 5*took <= 4*t.alone:
 		t.pause = 0
 	default:
-		t.pause = min(2*t.pause+1, maxPause)
 		t.rest = t.pause
+		t.pause = min(2*t.pause+1, maxPause)
 	}
 }
 
