@@ -56,6 +56,10 @@ func TestDurabilitySettings(t *testing.T) {
 			t.Errorf("%s: want %s, got %s, %v", pragma, want, got, err)
 		}
 	}
+	var cache int
+	if err := db.r.QueryRowContext(t.Context(), "PRAGMA cache_size").Scan(&cache); err != nil || cache != -readerCache {
+		t.Errorf("a reading connection may keep %d of the file: %v", cache, err)
+	}
 	if _, err := db.r.ExecContext(t.Context(), "UPDATE epoch SET value = 9"); err == nil {
 		t.Error("a reading connection wrote")
 	}

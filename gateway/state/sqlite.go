@@ -20,6 +20,9 @@ import (
 const (
 	busyTimeout = 5 * time.Second
 	readers     = 4
+	// readerCache is what each of them may keep of the file, in KiB: they look
+	// single rows up, and the kernel has the file in memory as well.
+	readerCache = 256
 )
 
 // openSQLite opens the file, or makes it.
@@ -44,7 +47,7 @@ func (db *DB) openSQLite(ctx context.Context) error {
 
 // openReader opens connections that cannot write.
 func openReader(path string) (*sql.DB, error) {
-	h, err := openHandle(path, "query_only(1)")
+	h, err := openHandle(path, "query_only(1)", fmt.Sprintf("cache_size(-%d)", readerCache))
 	if err == nil {
 		h.SetMaxOpenConns(readers)
 	}
