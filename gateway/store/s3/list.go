@@ -126,6 +126,7 @@ func pageOf(names []name, o store.ListOptions) store.ListPage {
 		names = names[:limit]
 		page.More, page.Next = true, names[limit-1].name
 	}
+	page.Objects = make([]store.Object, 0, len(names))
 	for _, n := range names {
 		if n.object == nil {
 			page.Prefixes = append(page.Prefixes, n.name)

@@ -36,6 +36,10 @@ func (s *Store) document(ctx context.Context, q url.Values) (string, error) {
 	return doc.String(), nil
 }
 
+// maxEntries bounds what is kept of an answer before it is held against the
+// question: some servers give more than was asked for of what is then left out.
+const maxEntries = 2 * store.MaxList
+
 // listing is the answer to ListObjectsV2, as far as it is used.
 type listing struct {
 	truncated bool
@@ -52,8 +56,11 @@ func (l *listing) entries() int { return len(l.objects) + len(l.prefixes) }
 func readListing(doc string) (*listing, error) {
 	fields := [...]field{{name: "EncodingType"}, {name: "IsTruncated", text: absentFlag}, {name: "NextContinuationToken"}}
 	s := scan(doc, "ListBucketResult")
-	var l listing
+	l := listing{objects: make([]store.Object, 0, min(strings.Count(doc, "<Contents>"), maxEntries))}
 	for s.next() {
+		if l.entries() == maxEntries {
+			return nil, wrongAnswer("too many entries")
+		}
 		switch s.name() {
 		case "Contents":
 			l.objects = append(l.objects, s.object())

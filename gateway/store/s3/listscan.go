@@ -204,7 +204,7 @@ func character(name string) (rune, bool) {
 		digits, base = hex, 16
 	}
 	n, err := strconv.ParseUint(digits, base, 31)
-	r := rune(n) //nolint:gosec // 31 bits
+	r := rune(n)
 	return r, ok && err == nil && utf8.ValidRune(r) && isText(string(r))
 }
 

@@ -37,14 +37,13 @@ var answers = map[string]string{
 
 func TestAnswersOfServers(t *testing.T) {
 	t.Parallel()
-	keys := map[string]string{"AWS": "k+ 1", "MinIO": "k+ 1", "in lines": "k+ 1"}
 	for server, doc := range answers {
 		l, err := readListing(doc)
 		if err != nil {
 			t.Errorf("%s: %v", server, err)
 			continue
 		}
-		want := []store.Object{{Key: keys[server], ETag: "00ff", Size: 5, LastModified: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}}
+		want := []store.Object{{Key: "k+ 1", ETag: "00ff", Size: 5, LastModified: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}}
 		if diff := cmp.Diff(want, l.objects) + cmp.Diff([]string{"p/"}, l.prefixes); diff != "" {
 			t.Errorf("%s: %s", server, diff)
 		}
@@ -116,6 +115,14 @@ func TestRefusedAnswers(t *testing.T) {
 			t.Errorf("%s: %+v, %v", name, l, err)
 		}
 	}
+	many := strings.Repeat("<Contents></Contents>", maxEntries+1)
+	if l, err := readListing(wrap(many)); !errors.Is(err, store.ErrUnavailable) {
+		t.Errorf("%d entries, %v", l.entries(), err)
+	}
+	many = strings.Repeat("<Version></Version>", maxEntries+1)
+	if l, err := readVersions("<ListVersionsResult>" + many + "</ListVersionsResult>"); !errors.Is(err, store.ErrUnavailable) {
+		t.Errorf("%d versions, %v", len(l.versions), err)
+	}
 	if l, err := readVersions("<ListVersionsResult><Version><IsLatest>perhaps</IsLatest></Version></ListVersionsResult>"); !errors.Is(err, store.ErrUnavailable) {
 		t.Errorf("no flag: %+v, %v", l, err)
 	}
@@ -145,6 +152,7 @@ type plainList struct {
 }
 
 func (e plainEntry) object(t *testing.T, encoding string) store.Object {
+	t.Helper()
 	o := store.Object{Key: decoded(t, e.Key, encoding), ETag: strings.Trim(e.ETag, `"`), Size: e.Size, VersionID: e.VersionID}
 	if e.LastModified != nil {
 		o.LastModified = e.LastModified.UTC()
@@ -206,6 +214,8 @@ func FuzzScan(f *testing.F) {
 // inOrder is versions and delete markers in the order of the document, which
 // encoding/xml tells of elements that it has no field for.
 func (l plainList) inOrder(t *testing.T, doc string) (all []plainEntry) {
+	t.Helper()
+	versions, markers := l.Version, l.DeleteMarker
 	var order struct {
 		Any []struct{ XMLName xml.Name } `xml:",any"`
 	}
@@ -215,9 +225,9 @@ func (l plainList) inOrder(t *testing.T, doc string) (all []plainEntry) {
 	for _, e := range order.Any {
 		switch e.XMLName.Local {
 		case "Version":
-			all, l.Version = append(all, l.Version[0]), l.Version[1:]
+			all, versions = append(all, versions[0]), versions[1:]
 		case "DeleteMarker":
-			all, l.DeleteMarker = append(all, l.DeleteMarker[0]), l.DeleteMarker[1:]
+			all, markers = append(all, markers[0]), markers[1:]
 		}
 	}
 	return all

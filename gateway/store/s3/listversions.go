@@ -152,6 +152,9 @@ func readVersions(doc string) (*versionListing, error) {
 	s := scan(doc, "ListVersionsResult")
 	var l versionListing
 	for s.next() {
+		if len(l.versions)+len(l.prefixes) == maxEntries {
+			return nil, wrongAnswer("too many entries")
+		}
 		switch s.name() {
 		case "Version", "DeleteMarker":
 			l.versions = append(l.versions, s.version())
@@ -170,8 +173,12 @@ func readVersions(doc string) (*versionListing, error) {
 
 func (s *scanner) version() store.Version {
 	f := [...]field{
-		{name: "Key"}, {name: "ETag"}, {name: "LastModified", text: absentTime}, {name: "Size", text: absentSize},
-		{name: "VersionId"}, {name: "IsLatest", text: absentFlag},
+		{name: "Key"},
+		{name: "ETag"},
+		{name: "LastModified", text: absentTime},
+		{name: "Size", text: absentSize},
+		{name: "VersionId"},
+		{name: "IsLatest", text: absentFlag},
 	}
 	v := store.Version{Marker: s.name() == "DeleteMarker"}
 	s.record(f[:])
