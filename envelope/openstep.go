@@ -54,7 +54,7 @@ func (s *openStep) done() bool {
 // segments opens the next one, or several if dst has room for them.
 func (s *openStep) segments(dst []byte) ([]byte, error) {
 	n := min(cap(dst)/SegmentSize, s.inner())
-	if n < stream.MinShared {
+	if n < stream.MinShared || stream.Alone() {
 		return s.segment(dst)
 	}
 	sealed, err := s.src.several(storedSegment, n)

@@ -73,6 +73,26 @@ func TestSharedTamper(t *testing.T) {
 	}
 }
 
+// TestSharedMemory: only long reads on several processors take the memory that
+// sharing needs.
+func TestSharedMemory(t *testing.T) {
+	onFourProcs(t)
+	for _, tc := range []struct{ segments, procs, want int }{
+		{40, 4, writeBatch}, {40, 1, readBatch}, {4, 4, readBatch},
+	} {
+		runtime.GOMAXPROCS(tc.procs)
+		plain := noise(tc.segments*SegmentSize - 100)
+		o, stored := sealedObject(t, plain)
+		r := o.OpenAll(bytes.NewReader(stored), int64(len(stored)))
+		if _, err := r.WriteTo(&fullAfter{n: len(plain) / 2}); err == nil {
+			t.Fatal("a writer that takes too little was not noticed")
+		}
+		if got := len(r.all.src.buf.b); got != tc.want {
+			t.Errorf("%d segments, %d processors: a buffer of %d bytes, want %d", tc.segments, tc.procs, got, tc.want)
+		}
+	}
+}
+
 // broken is a stored body in which something may be wrong.
 type broken struct {
 	bytes []byte

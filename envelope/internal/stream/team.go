@@ -13,6 +13,10 @@ import (
 // fewer, Inners has the caller do all, and one by one they cost no allocation.
 const MinShared = 4
 
+// Alone reports whether there is one processor only. Then Inners gains nothing,
+// and what it needs more of memory is better left in the caches.
+func Alone() bool { return runtime.GOMAXPROCS(0) == 1 }
+
 const (
 	// maxWorkers bounds how many processors share the segments of one call.
 	maxWorkers = 4
