@@ -54,14 +54,15 @@ func (s *openStep) done() bool {
 // segments opens the next one, or several if dst has room for them.
 func (s *openStep) segments(dst []byte) ([]byte, error) {
 	n := min(cap(dst)/SegmentSize, s.inner())
-	if n < stream.MinShared || stream.Alone() {
+	if n < stream.MinShared {
 		return s.segment(dst)
 	}
-	sealed, err := s.src.several(storedSegment, n)
+	opener := s.part()
+	sealed, err := s.src.several(storedSegment, n, opener.Helped())
 	if err != nil {
 		return nil, reading(err)
 	}
-	plain, err := s.part().Inners(dst, sealed, uint64(s.next.pos))
+	plain, err := opener.Inners(dst, sealed, uint64(s.next.pos))
 	s.next.pos += int64(len(plain) / SegmentSize)
 	s.left -= int64(len(plain))
 	if err != nil {

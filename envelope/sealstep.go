@@ -34,8 +34,8 @@ func (s *sealStep) step(dst []byte) ([]byte, error) {
 		return dst[:n], err
 	}
 	size := s.plain.remaining()
-	if n := min(cap(dst)/storedSegment, int(innerOf(size))); n >= stream.MinShared && !stream.Alone() {
-		plain, err := s.plain.several(SegmentSize, n)
+	if n := min(cap(dst)/storedSegment, int(innerOf(size))); n >= stream.MinShared {
+		plain, err := s.plain.several(SegmentSize, n, s.floe.Helped())
 		if err != nil {
 			return nil, readingPlain(err)
 		}

@@ -41,11 +41,15 @@ func (s *source) next(n int) ([]byte, error) {
 	return s.take(n), nil
 }
 
-// several is next for count pieces of n bytes, or as many as the buffer holds. If
+// several is next for count pieces of n bytes, or as many as the buffer holds,
+// which is larger where many are wanted and smaller again where not. If
 // r ends or fails before, it returns the pieces that came whole; the error is
 // for the following call, which finds it again.
-func (s *source) several(n, count int) ([]byte, error) {
-	s.grow(int64(n * count))
+func (s *source) several(n, count int, many bool) ([]byte, error) {
+	if !many {
+		count = min(count, readBatch/n)
+	}
+	s.fit(n * count)
 	count = min(count, min(writeBatch, len(s.buf.b))/n)
 	if err := s.have(n * count); err != nil {
 		if count = (s.hi - s.lo) / n; count == 0 {
@@ -55,17 +59,19 @@ func (s *source) several(n, count int) ([]byte, error) {
 	return s.take(n * count), nil
 }
 
-// grow makes room for n bytes, or for as many as are still to come: only who asks
-// for that much at once needs more memory than a few segments.
-func (s *source) grow(n int64) {
-	if n = min(n, s.remaining(), writeBatch); n <= int64(len(s.buf.b)) {
+// fit changes to a buffer that suits reading n bytes, if they are not there yet.
+// Memory beyond a few segments is for those who gain by it: it is taken from
+// the caches of everyone.
+func (s *source) fit(n int) {
+	large := n > readBatch
+	if s.hi-s.lo >= n || large == (len(s.buf.b) > readBatch) {
 		return
 	}
-	more := getBuffer(n)
-	s.hi = copy(more.b, s.buf.b[s.lo:s.hi])
+	other := getBuffer(min(s.remaining(), int64(max(n, readBatch))))
+	s.hi = copy(other.b, s.buf.b[s.lo:s.hi])
 	s.lo = 0
 	s.buf.put()
-	s.buf = more
+	s.buf = other
 }
 
 // have reads until n bytes are there.

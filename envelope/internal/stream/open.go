@@ -83,6 +83,9 @@ func (o *Opener) Inners(dst, segments []byte, pos uint64) ([]byte, error) {
 	return dst, nil
 }
 
+// Helped is that of a Sealer.
+func (o *Opener) Helped() bool { return o.m.team.ready() }
+
 // inners opens segments of one AEAD into out, and returns how many there are
 // before the first that does not open.
 func (o *Opener) inners(out, segments []byte, pos uint64) (good int) {

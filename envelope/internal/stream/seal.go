@@ -86,6 +86,10 @@ func (s *Sealer) Inners(dst, plain []byte) []byte {
 	return dst
 }
 
+// Helped reports whether Inners would ask other processors for help, for which
+// many segments at once are better than a few.
+func (s *Sealer) Helped() bool { return s.m.team.ready() }
+
 // inners seals n segments under one AEAD.
 func (s *Sealer) inners(dst, plain []byte, n int) []byte {
 	first, size := s.take(n), s.m.plain

@@ -13,16 +13,12 @@ import (
 // fewer, Inners has the caller do all, and one by one they cost no allocation.
 const MinShared = 4
 
-// Alone reports whether there is one processor only. Then Inners gains nothing,
-// and what it needs more of memory is better left in the caches.
-func Alone() bool { return runtime.GOMAXPROCS(0) == 1 }
-
 const (
 	// maxWorkers bounds how many processors share the segments of one call.
 	maxWorkers = 4
 	// maxPause is how many calls, at most, a team makes alone after one for
 	// which help did not pay.
-	maxPause = 7
+	maxPause = 31
 )
 
 // atWork is how many goroutines of this process seal or open segments now. While
@@ -84,19 +80,21 @@ func (t *team) size(n int) int {
 	if n < MinShared {
 		return 1
 	}
-	if t.alone == 0 || t.rest > 0 {
+	if !t.ready() {
 		t.rest = max(0, t.rest-1)
 		return 1
 	}
-	idle := min(runtime.GOMAXPROCS(0)-int(atWork.Load()), maxWorkers, n)
-	if idle < 2 {
-		return 1
-	}
-	return idle + 1
+	return max(2, min(idle(), maxWorkers, n)) + 1
 }
 
+// ready reports whether the next call would ask for help.
+func (t *team) ready() bool { return t.alone > 0 && t.rest == 0 && idle() >= 2 }
+
+// idle is how many processors have no goroutine of this package, or the caller.
+func idle() int { return runtime.GOMAXPROCS(0) - int(atWork.Load()) }
+
 // judge learns from what a segment of the last call took. Help that does not save
-// a fifth of the time twice in a row is not asked for again for a while, longer each
+// an eighth of the time twice in a row is not asked for again for a while, longer each
 // time: then other processors have something else to do.
 func (t *team) judge(shared bool, took time.Duration) {
 	switch {
@@ -104,7 +102,7 @@ func (t *team) judge(shared bool, took time.Duration) {
 		t.alone = took
 	case !shared: // the least, since what a call is held up by is not its own; but not for ever
 		t.alone = min(took, t.alone+t.alone/16)
-	case 5*took <= 4*t.alone:
+	case 8*took <= 7*t.alone:
 		t.pause = 0
 	default:
 		t.rest = t.pause

@@ -79,20 +79,20 @@ func TestTeamAlone(t *testing.T) {
 	atWork.Add(-1)
 	pauses := 0
 	for range 10 {
-		tm.judge(true, 801)
+		tm.judge(true, 876)
 		for tm.size(100) == 1 {
 			pauses++
 		}
 	}
-	if pauses != 0+1+3+7*maxPause {
+	if pauses != 0+1+3+7+15+5*maxPause {
 		t.Errorf("%d calls without help that did not pay", pauses)
 	}
-	tm.judge(true, 800)
+	tm.judge(true, 875)
 	wantAlone("after help did pay", 100, false)
 	tm.judge(false, 900)
-	tm.judge(true, 800)
+	tm.judge(true, 875)
 	wantAlone("after it did not pay once", 100, false)
-	tm.judge(true, 800)
+	tm.judge(true, 875)
 	wantAlone("after it took less alone", 100, true)
 	tm.rest = 0
 	runtime.GOMAXPROCS(1)
