@@ -58,7 +58,7 @@ func (s *openStep) segments(dst []byte) ([]byte, error) {
 		return s.segment(dst)
 	}
 	opener := s.part()
-	sealed, err := s.src.several(storedSegment, n, opener.Helped())
+	sealed, err := s.src.several(storedSegment, min(n, opener.Want()))
 	if err != nil {
 		return nil, reading(err)
 	}

@@ -35,7 +35,7 @@ func (s *sealStep) step(dst []byte) ([]byte, error) {
 	}
 	size := s.plain.remaining()
 	if n := min(cap(dst)/storedSegment, int(innerOf(size))); n >= stream.MinShared {
-		plain, err := s.plain.several(SegmentSize, n, s.floe.Helped())
+		plain, err := s.plain.several(SegmentSize, min(n, s.floe.Want()))
 		if err != nil {
 			return nil, readingPlain(err)
 		}

@@ -93,6 +93,28 @@ func TestSharedMemory(t *testing.T) {
 	}
 }
 
+// TestSourceFits: a source takes a large buffer and gives it back, as it is asked
+// for more and for less at once, and loses nothing.
+func TestSourceFits(t *testing.T) {
+	t.Parallel()
+	plain := noise(6 << 20)
+	src := newSource(pieces{bytes.NewReader(plain), 77777}, int64(len(plain)))
+	var all []byte
+	for i, count := range []int{4, 16, 16, 4, 1, 16, 4, 4} {
+		b, err := src.several(SegmentSize, count)
+		if err != nil || len(b) != count*SegmentSize {
+			t.Fatalf("%d segments: %d bytes, error %v", count, len(b), err)
+		}
+		all = append(all, b...)
+		if want := map[bool]int{true: writeBatch, false: readBatch}[count == 16]; count > 1 && len(src.buf.b) != want {
+			t.Errorf("after call %d, of %d segments: a buffer of %d bytes, want %d", i, count, len(src.buf.b), want)
+		}
+	}
+	if !bytes.Equal(all, plain[:len(all)]) {
+		t.Error("bytes were lost or exchanged")
+	}
+}
+
 // broken is a stored body in which something may be wrong.
 type broken struct {
 	bytes []byte

@@ -45,10 +45,7 @@ func (s *source) next(n int) ([]byte, error) {
 // which is larger where many are wanted and smaller again where not. If
 // r ends or fails before, it returns the pieces that came whole; the error is
 // for the following call, which finds it again.
-func (s *source) several(n, count int, many bool) ([]byte, error) {
-	if !many {
-		count = min(count, readBatch/n)
-	}
+func (s *source) several(n, count int) ([]byte, error) {
 	s.fit(n * count)
 	count = min(count, min(writeBatch, len(s.buf.b))/n)
 	if err := s.have(n * count); err != nil {

@@ -83,8 +83,8 @@ func (o *Opener) Inners(dst, segments []byte, pos uint64) ([]byte, error) {
 	return dst, nil
 }
 
-// Helped is that of a Sealer.
-func (o *Opener) Helped() bool { return o.m.team.ready() }
+// Want is how many segments the next call of Inners had best be given, at most.
+func (o *Opener) Want() int { return o.m.team.want() }
 
 // inners opens segments of one AEAD into out, and returns how many there are
 // before the first that does not open.

@@ -86,9 +86,8 @@ func (s *Sealer) Inners(dst, plain []byte) []byte {
 	return dst
 }
 
-// Helped reports whether Inners would ask other processors for help, for which
-// many segments at once are better than a few.
-func (s *Sealer) Helped() bool { return s.m.team.ready() }
+// Want is how many segments the next call of Inners had best be given, at most.
+func (s *Sealer) Want() int { return s.m.team.want() }
 
 // inners seals n segments under one AEAD.
 func (s *Sealer) inners(dst, plain []byte, n int) []byte {

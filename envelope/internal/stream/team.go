@@ -87,6 +87,15 @@ func (t *team) size(n int) int {
 	return max(2, min(idle(), maxWorkers, n)) + 1
 }
 
+// want is how many segments the next call had best be given: many only where
+// others help, since they need memory that is fetched into the caches of all.
+func (t *team) want() int {
+	if t.ready() {
+		return 4 * MinShared
+	}
+	return MinShared
+}
+
 // ready reports whether the next call would ask for help.
 func (t *team) ready() bool { return t.alone > 0 && t.rest == 0 && idle() >= 2 }
 
