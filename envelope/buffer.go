@@ -5,18 +5,19 @@ package envelope
 import "sync"
 
 // The sizes that buffers come in, in bytes: one stored segment, four of them
-// (what is read from a source at once), sixteen (what is written at once, or read
-// to be shared among processors).
+// (what is read from a source at once), eight (what is written at once), sixteen
+// (what is read to be shared among processors).
 // Measured: larger ones are not faster, smaller ones cost more calls.
 const (
 	oneSegment  = storedSegment
 	readBatch   = 4 * storedSegment
-	writeBatch  = 16 * storedSegment
-	bufferSizes = 3
+	writeBatch  = aheadPieces * storedSegment
+	sharedBatch = 16 * storedSegment
+	bufferSizes = 4
 )
 
 var (
-	classes = [bufferSizes]int{oneSegment, readBatch, writeBatch}
+	classes = [bufferSizes]int{oneSegment, readBatch, writeBatch, sharedBatch}
 	pools   [bufferSizes]sync.Pool
 )
 

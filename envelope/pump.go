@@ -95,36 +95,19 @@ func (p *pump) drop() {
 	p.held = nil
 }
 
-// WriteTo implements io.WriterTo: w gets batches that grow from one piece to
-// sixteen, about 1 MiB, so that the first bytes leave early and the rest in
-// few calls. w must not keep what it is given.
+// WriteTo implements io.WriterTo: w gets one piece first, so that the first bytes
+// leave early, and then batches of several, each made while the one before it is
+// written. w must not keep what it is given.
 func (p *pump) WriteTo(w io.Writer) (int64, error) {
-	var total int64
-	for pieces := 1; ; pieces = min(2*pieces, 16) {
-		n, err := p.batch(w, pieces)
-		total += int64(n)
-		if err == io.EOF { //nolint:errorlint // Read returns io.EOF itself
-			return total, nil
-		}
-		if err != nil {
-			return total, err
-		}
+	n, err := p.make(1).write(w)
+	if err == io.EOF { //nolint:errorlint // Read returns io.EOF itself
+		return int64(n), nil
 	}
-}
-
-// batch writes up to so many pieces at once.
-func (p *pump) batch(w io.Writer, pieces int) (int, error) {
-	buf := getBuffer(int64(pieces * p.unit))
-	defer buf.put()
-	n, err := p.gather(buf.b[:pieces*p.unit])
-	if n == 0 {
-		return 0, err
+	if err != nil {
+		return int64(n), err
 	}
-	written, werr := w.Write(buf.b[:n])
-	if werr != nil {
-		return written, werr
-	}
-	return written, err
+	rest, err := p.writeAhead(w)
+	return int64(n) + rest, err
 }
 
 // gather reads until b is full or the stream ends.

@@ -47,7 +47,7 @@ func (s *source) next(n int) ([]byte, error) {
 // for the following call, which finds it again.
 func (s *source) several(n, count int) ([]byte, error) {
 	s.fit(n * count)
-	count = min(count, min(writeBatch, len(s.buf.b))/n)
+	count = min(count, min(sharedBatch, len(s.buf.b))/n)
 	if err := s.have(n * count); err != nil {
 		if count = (s.hi - s.lo) / n; count == 0 {
 			return nil, err
