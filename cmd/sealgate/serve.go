@@ -43,6 +43,7 @@ type serveOptions struct {
 }
 
 func (a *app) serve(ctx context.Context, o serveOptions) error {
+	widen(a.getenv)
 	defer runtime.KeepAlive(ballast(a.getenv))
 	a.consequence = "; nothing was started"
 	if err := harden(); err != nil {
