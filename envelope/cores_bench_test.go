@@ -3,8 +3,6 @@
 package envelope
 
 import (
-	"crypto/aes"
-	"crypto/cipher"
 	"io"
 	"runtime"
 	"slices"
@@ -71,14 +69,7 @@ func drain(b *testing.B, r io.WriterTo) {
 // processors, each in memory of its own.
 func rawGCM(b *testing.B) func() {
 	b.Helper()
-	block, err := aes.NewCipher(make([]byte, 32))
-	if err != nil {
-		b.Fatal(err)
-	}
-	aead, err := cipher.NewGCM(block)
-	if err != nil {
-		b.Fatal(err)
-	}
+	aead := rawAEAD(b)
 	return func() {
 		n := runtime.GOMAXPROCS(0)
 		var wg sync.WaitGroup

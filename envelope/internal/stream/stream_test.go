@@ -116,12 +116,18 @@ func TestFreshIV(t *testing.T) {
 // write what an opener would refuse.
 func TestSealerMisuse(t *testing.T) {
 	t.Parallel()
-	for name, misuse := range map[string]func(s *Sealer){
+	panics(t, map[string]func(s *Sealer){
 		"after the end": func(s *Sealer) { s.Final(s.Final(nil, nil), nil) },
 		"inner short":   func(s *Sealer) { s.Inner(nil, make([]byte, small.Plain()-1)) },
 		"final long":    func(s *Sealer) { s.Final(nil, make([]byte, small.Plain()+1)) },
 		"too many":      func(s *Sealer) { s.pos = maxSegments; s.Final(nil, nil) },
-	} {
+	})
+}
+
+// panics wants each misuse of a new Sealer to panic.
+func panics(t *testing.T, misuses map[string]func(s *Sealer)) {
+	t.Helper()
+	for name, misuse := range misuses {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			defer func() {

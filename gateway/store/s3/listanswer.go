@@ -16,18 +16,11 @@ import (
 
 // document asks for a list and returns the answer as it came.
 func (s *Store) document(ctx context.Context, q url.Values) (string, error) {
-	req, err := s.request(ctx, call{method: http.MethodGet, query: q})
-	if err != nil {
-		return "", err
-	}
-	resp, err := s.http.Do(req)
+	resp, err := s.begin(ctx, call{method: http.MethodGet, query: q})
 	if err != nil {
 		return "", err
 	}
 	defer func() { _ = resp.Body.Close() }() // only read from
-	if resp.StatusCode != http.StatusOK {
-		return "", readError(resp, "")
-	}
 	var doc strings.Builder
 	doc.Grow(int(min(max(resp.ContentLength, 0), maxAnswerBytes)))
 	if _, err := io.Copy(&doc, resp.Body); err != nil {
