@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 )
 
 // peak is the most memory that a process had resident so far, in bytes.
@@ -40,6 +42,46 @@ func cpuSeconds(pid int) (float64, error) {
 	system, serr := strconv.ParseFloat(f[12], 64)
 	const ticks = 100 // a second, on every Linux that Go runs on
 	return (user + system) / ticks, errors.Join(uerr, serr)
+}
+
+// familySeconds is cpuSeconds of a process and its children.
+func familySeconds(pid int) (sum float64, err error) {
+	family, err := childrenOf(pid)
+	if err != nil {
+		return 0, err
+	}
+	for _, member := range append(family, pid) {
+		seconds, err := cpuSeconds(member)
+		if err != nil {
+			return 0, err
+		}
+		sum += seconds
+	}
+	return sum, nil
+}
+
+func childrenOf(pid int) (all []int, err error) {
+	lists, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid)) // each thread has its own
+	if err != nil {
+		return nil, err
+	}
+	for _, list := range lists {
+		text, err := os.ReadFile(list)
+		if errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ESRCH) {
+			continue // a thread that has ended
+		}
+		if err != nil {
+			return nil, err
+		}
+		for _, word := range strings.Fields(string(text)) {
+			child, err := strconv.Atoi(word)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, child)
+		}
+	}
+	return all, nil
 }
 
 // conditions says under which circumstances figures came about.

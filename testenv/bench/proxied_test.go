@@ -27,8 +27,9 @@ type front struct {
 	server         *servers.Server
 	bucket         string // of the proxy
 	gateway, proxy target
+	proxyPID       int
 	stored         string // bucket of the gateway
-	cpu            rounds
+	cpu            costs
 }
 
 func startFront(t testing.TB, s *servers.Server) *front {
@@ -48,7 +49,8 @@ func startFront(t testing.TB, s *servers.Server) *front {
 	}})
 	who := f.gate.CA.SVID(t, "/writer", certstest.Options{})
 	f.gateway = newTarget(f.gate.Endpoint+"/models", f.gate.TLS(t, who))
-	f.proxy = plainTarget(t, servers.Nginx(t, s), f.bucket)
+	p := servers.Nginx(t, s)
+	f.proxy, f.proxyPID = plainTarget(t, p, f.bucket), p.PID()
 	return f
 }
 
@@ -79,18 +81,21 @@ func plainTarget(t testing.TB, s *servers.Server, bucket string) target {
 	return newTarget(s.Endpoint+"/"+bucket, c)
 }
 
-// in runs the same work on all sides in turn; f.cpu is then what the gateway used
-// for each unit of it, in microseconds.
+// in runs the same work on all sides in turn; f.cpu is then what the gateway and
+// the proxy used for each unit of it, in microseconds.
 func (f *front) in(t testing.TB, n int, work func(target) (float64, error), sides ...target) []rounds {
 	t.Helper()
 	var runs []func() (float64, error)
-	f.cpu = nil
+	f.cpu = costs{}
 	for _, side := range sides {
-		if side == f.gateway {
-			runs = append(runs, func() (float64, error) { return f.costed(work) })
-			continue
+		run := func() (float64, error) { return work(side) }
+		switch side {
+		case f.gateway:
+			run = costed(run, f.gate.PID(), &f.cpu.gateway)
+		case f.proxy:
+			run = costed(run, f.proxyPID, &f.cpu.proxy)
 		}
-		runs = append(runs, func() (float64, error) { return work(side) })
+		runs = append(runs, run)
 	}
 	all, err := alternate(n, runs...)
 	if err != nil {
@@ -99,18 +104,20 @@ func (f *front) in(t testing.TB, n int, work func(target) (float64, error), side
 	return all
 }
 
-// costed is work of the gateway.
-func (f *front) costed(work func(target) (float64, error)) (float64, error) {
-	before, err := cpuSeconds(f.gate.PID())
-	if err != nil {
-		return 0, err
+// costed is work that also notes what a process and its children used for it.
+func costed(work func() (float64, error), pid int, to *rounds) func() (float64, error) {
+	return func() (float64, error) {
+		before, err := familySeconds(pid)
+		if err != nil {
+			return 0, err
+		}
+		began := time.Now()
+		perSecond, err := work()
+		units := perSecond * time.Since(began).Seconds()
+		after, cerr := familySeconds(pid)
+		*to = append(*to, (after-before)*1e6/units)
+		return perSecond, errors.Join(err, cerr)
 	}
-	began := time.Now()
-	perSecond, err := work(f.gateway)
-	units := perSecond * time.Since(began).Seconds()
-	after, cerr := cpuSeconds(f.gate.PID())
-	f.cpu = append(f.cpu, (after-before)*1e6/units)
-	return perSecond, errors.Join(err, cerr)
 }
 
 const (

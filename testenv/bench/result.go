@@ -27,6 +27,8 @@ type Result struct {
 	// microseconds: for each MiB where Value is in MiB/s, for each operation
 	// where it is in ops/s. It hardly moves when others use the machine.
 	CPU float64 `json:"gateway_cpu_us,omitempty"`
+	// ProxyCPU is likewise what the baseline used, where that is the proxy.
+	ProxyCPU float64 `json:"proxy_cpu_us,omitempty"`
 	// Bar is what Ratio, or Value where there is no baseline, is held to: at
 	// least, or at most where Most is set. Nil: the figure is only reported.
 	Bar   *float64 `json:"bar,omitempty"`
@@ -61,8 +63,15 @@ func against(name, unit string, r rounds, baseline string, base rounds) Result {
 	return res
 }
 
-func (r Result) costing(cpu rounds) Result {
-	r.CPU = cpu.median()
+// costs are what both sides of a comparison used for a unit of work, in
+// microseconds of CPU time.
+type costs struct{ gateway, proxy rounds }
+
+func (r Result) costing(c costs) Result {
+	r.CPU = c.gateway.median()
+	if len(c.proxy) > 0 {
+		r.ProxyCPU = c.proxy.median()
+	}
 	return r
 }
 
@@ -86,7 +95,7 @@ func (r Result) atMost(bar float64) Result {
 // write prints the table and keeps the figures in file.
 func write(w io.Writer, file string, results []Result) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "name\tvalue\tunit\tbaseline\t\tratio\tbar\tholds\tgateway cpu us\t")
+	fmt.Fprintln(t, "name\tvalue\tunit\tbaseline\t\tratio\tbar\tholds\tgateway cpu us\tproxy cpu us\t")
 	for _, r := range results {
 		fmt.Fprintln(t, r.row())
 	}
@@ -118,11 +127,13 @@ func (r Result) row() string {
 			holds = "NO"
 		}
 	}
-	cpu := "-"
-	if r.CPU > 0 {
-		cpu = short(r.CPU)
+	used := func(v float64) string {
+		if v > 0 {
+			return short(v)
+		}
+		return "-"
 	}
-	return fmt.Sprintf("%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t", r.Name, short(r.Value), r.Unit, base, ratio, bar, holds, cpu)
+	return fmt.Sprintf("%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t", r.Name, short(r.Value), r.Unit, base, ratio, bar, holds, used(r.CPU), used(r.ProxyCPU))
 }
 
 // short prints a figure with the digits that mean something.

@@ -35,6 +35,9 @@ type Server struct {
 	proc *process
 }
 
+// PID is the process of the server, whose children may do its work.
+func (s *Server) PID() int { return s.proc.cmd.Process.Pid }
+
 // kind is how one sort of server is run.
 type kind struct {
 	name, tool string
