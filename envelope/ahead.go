@@ -26,7 +26,7 @@ type batch struct {
 type ahead struct {
 	p    *pump
 	out  chan batch
-	stop chan struct{} // closed when nobody takes batches any more
+	stop chan struct{} // closed when nobody takes batches any more; p looks, too
 	done sync.WaitGroup
 }
 
@@ -34,6 +34,7 @@ type ahead struct {
 // when it returns.
 func (p *pump) writeAhead(w io.Writer) (total int64, err error) {
 	a := &ahead{p: p, out: make(chan batch), stop: make(chan struct{})}
+	p.stop = a.stop
 	a.done.Go(a.run)
 	defer a.done.Wait()
 	defer close(a.stop)
@@ -50,11 +51,12 @@ func (p *pump) writeAhead(w io.Writer) (total int64, err error) {
 	return total, io.ErrUnexpectedEOF // not reached: the last batch has an error
 }
 
-// run makes batches until the stream has ended or nobody takes them.
+// run makes batches, longer each time up to aheadPieces, until the stream has
+// ended or nobody takes them.
 func (a *ahead) run() {
 	defer close(a.out)
-	for {
-		b := a.p.make(aheadPieces)
+	for pieces := 2; ; pieces = min(2*pieces, aheadPieces) {
+		b := a.p.make(pieces)
 		last := b.err != nil || b.panicked != nil
 		select {
 		case a.out <- b:
@@ -68,7 +70,8 @@ func (a *ahead) run() {
 	}
 }
 
-// make gathers a batch of up to so many pieces.
+// make gathers a batch of up to so many pieces, or of less when the pump is
+// stopped: nobody wants the batch then.
 func (p *pump) make(pieces int) (b batch) {
 	b.buf = getBuffer(int64(pieces * p.unit))
 	defer func() { b.panicked = recover() }() // to go on where the stream is written

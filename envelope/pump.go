@@ -29,6 +29,8 @@ type pump struct {
 	held *buffer // where pieces are made that are not direct
 	out  []byte  // what of them is still to be delivered
 	err  error   // sticky; set before st is released
+
+	stop <-chan struct{} // nil: nobody stops it
 }
 
 func newPump(st stepper) *pump { return &pump{st: st, unit: st.unit()} }
@@ -63,7 +65,7 @@ func (p *pump) Read(b []byte) (int, error) {
 // fill makes as many pieces in b as fit whole, and returns their length.
 func (p *pump) fill(b []byte) int {
 	n := 0
-	for p.err == nil && len(b)-n >= p.unit && p.st.direct() {
+	for p.err == nil && len(b)-n >= p.unit && p.st.direct() && !p.stopped() {
 		piece, err := p.st.step(b[n:n:len(b)])
 		n += len(piece)
 		p.end(err)
@@ -110,12 +112,22 @@ func (p *pump) WriteTo(w io.Writer) (int64, error) {
 	return int64(n) + rest, err
 }
 
-// gather reads until b is full or the stream ends.
+// gather reads until b is full, the stream ends or the pump is stopped.
 func (p *pump) gather(b []byte) (n int, err error) {
-	for n < len(b) && err == nil {
+	for n < len(b) && err == nil && !p.stopped() {
 		var got int
 		got, err = p.Read(b[n:])
 		n += got
 	}
 	return n, err
+}
+
+// stopped reports whether nobody wants more.
+func (p *pump) stopped() bool {
+	select {
+	case <-p.stop:
+		return true
+	default:
+		return false
+	}
 }

@@ -41,19 +41,15 @@ func (s *source) next(n int) ([]byte, error) {
 	return s.take(n), nil
 }
 
-// several is next for count pieces of n bytes, or as many as the buffer holds,
-// which is larger where many are wanted and smaller again where not. If
-// r ends or fails before, it returns the pieces that came whole; the error is
-// for the following call, which finds it again.
+// several is next for count pieces of n bytes, or for fewer if no more have come:
+// it waits for the first alone. The buffer is larger where many are wanted, and
+// smaller again where not. An error of r comes once what came before it is used.
 func (s *source) several(n, count int) ([]byte, error) {
 	s.fit(n * count)
-	count = min(count, min(sharedBatch, len(s.buf.b))/n)
-	if err := s.have(n * count); err != nil {
-		if count = (s.hi - s.lo) / n; count == 0 {
-			return nil, err
-		}
+	if err := s.have(n); err != nil {
+		return nil, err
 	}
-	return s.take(n * count), nil
+	return s.take(n * min(count, (s.hi-s.lo)/n)), nil
 }
 
 // fit changes to a buffer that suits reading n bytes, if they are not there yet.
