@@ -15,10 +15,9 @@
 //
 // Bodies of up to 32 KiB are read to their end before the endpoint hears of
 // them, are signed by their SHA-256, and are not announced: an announcement costs
-// a small write as much as all the rest. They are sent again after an answer that
-// the endpoint is unavailable, and where an idle connection was found closed;
-// not where a second time might not be the same as once (conditions, locks): such
-// writes go as large ones do.
+// a small write as much as all the rest. They are tried three times as well, also
+// where an answer was lost; not where a second time might not be the same as once
+// (conditions, locks): such writes go as large ones do.
 //
 // Over HTTPS large bodies are signed as UNSIGNED-PAYLOAD, TLS protecting them on
 // the way. Over plain HTTP they are STREAMING-UNSIGNED-PAYLOAD-TRAILER with a

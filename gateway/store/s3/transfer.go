@@ -13,8 +13,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/minio/minio-go/v7"
-
 	"github.com/sealgate/sealgate/gateway/store"
 )
 
@@ -41,9 +39,9 @@ func (s *Store) transfer(ctx context.Context, c call, body *store.Exact, size in
 	return header, err
 }
 
-// sendSmall reads the whole body before the backend hears of it. An answer that
-// refuses for now is followed by another try, as for bodies that have not begun;
-// a try without an answer is the last.
+// sendSmall reads the whole body before the backend hears of it. It is sent again
+// as calls without a body are, also where an answer was lost: the same bytes again
+// are the same part, or the same object.
 func (s *Store) sendSmall(ctx context.Context, c call, body *store.Exact, size int64) (http.Header, error) {
 	c.body = make([]byte, size) // the transport may read it after the call: it is not used again
 	if size > 0 {
@@ -55,9 +53,6 @@ func (s *Store) sendSmall(ctx context.Context, c call, body *store.Exact, size i
 	var header http.Header
 	err := within(ctx, s.c.Timeout, func(ctx context.Context) (err error) {
 		header, err = s.exchange(ctx, c, nil)
-		if _, answered := errors.AsType[minio.ErrorResponse](err); err != nil && !answered {
-			return final{err}
-		}
 		return ofUpload(err)
 	})
 	return header, err

@@ -91,8 +91,6 @@ func (t boundedTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 		r = r.Clone(r.Context())
 		if r.GetBody == nil {
 			r.Header.Set("Expect", "100-continue")
-		} else if r.Method == http.MethodPut {
-			r.Header["Idempotency-Key"] = nil // not sent: net/http may send it again where a connection was closed meanwhile
 		}
 		if watched {
 			r.Body = beginning{r.Body, trip}
