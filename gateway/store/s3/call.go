@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/minio/minio-go/v7"
 	"github.com/minio/minio-go/v7/pkg/credentials"
@@ -35,7 +36,8 @@ type call struct {
 	stream io.Reader
 	size   int64
 	framed bool // stream is the frames of a body of that size
-	again  bool // to do it twice is to do it once
+	again  bool // a small stream is sent from memory, and again if the backend refuses for now
+	part   bool // to send it twice is to send it once
 }
 
 // ask makes the call once and decodes its answer into one, if that is not nil.
@@ -52,8 +54,10 @@ func (s *Store) exchange(ctx context.Context, c call, answer any) (http.Header, 
 	}
 	defer func() { _ = resp.Body.Close() }() // only read from
 	if answer == nil {
-		_, err := io.Copy(io.Discard, resp.Body) // so that the connection can be used again
-		return resp.Header, err
+		slow := time.AfterFunc(s.c.Timeout, func() { _ = resp.Body.Close() }) // ends the reading
+		defer slow.Stop()
+		_, _ = io.Copy(io.Discard, resp.Body) // so that the connection can be used again; it says nothing
+		return resp.Header, nil
 	}
 	if err := xml.NewDecoder(resp.Body).Decode(answer); err != nil {
 		return nil, fmt.Errorf("decoding an answer: %w", err)
@@ -120,7 +124,9 @@ func (c call) describeBody(r *http.Request) {
 	}
 	sum := sha256.Sum256(c.body)
 	r.Header.Set(hash, hex.EncodeToString(sum[:]))
-	if len(c.body) > 0 { // some calls demand a checksum beside the signature
+	// Some calls demand a checksum beside the signature. With a part, S3 refuses
+	// any that its upload does not name.
+	if len(c.body) > 0 && !c.again {
 		r.Header.Set("X-Amz-Checksum-Sha256", base64.StdEncoding.EncodeToString(sum[:]))
 	}
 }

@@ -15,13 +15,13 @@
 //
 // Bodies of up to 32 KiB are read to their end before the endpoint hears of
 // them, are signed by their SHA-256, and are not announced: an announcement costs
-// a small write as much as all the rest. They are tried three times as well, also
-// where an answer was lost; not where a second time might not be the same as once
-// (conditions, locks): such writes go as large ones do.
+// a small write as much as all the rest. They are tried three times where the
+// endpoint refuses for now, and parts, which are the same a second time, also where
+// an answer was lost. Writes with a condition or a lock go as large ones do.
 //
 // Over HTTPS large bodies are signed as UNSIGNED-PAYLOAD, TLS protecting them on
 // the way. Over plain HTTP they are STREAMING-UNSIGNED-PAYLOAD-TRAILER with a
-// CRC32C: what breaks off or is damaged on the way is refused by the backend
+// CRC64NVME: what breaks off or is damaged on the way is refused by the backend
 // (versitygw would store the beginning of a body that has no framing). They are
 // sealed: who changes one on purpose makes an object that nobody can read, as
 // who answers in place of the backend does, and never other plaintext. Signing

@@ -9,11 +9,12 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io"
 	"strings"
 	"testing"
 	"testing/iotest"
+
+	"github.com/minio/crc64nvme"
 )
 
 // unframe takes frames apart as the S3 API describes them.
@@ -63,8 +64,8 @@ func TestFrames(t *testing.T) {
 					t.Errorf("%s, %d bytes by %d: framed in %d, announced %d", name, size, room, got.Len(), framedSize(int64(size)))
 				}
 				data, trailer, err := unframe(got.Bytes())
-				sum := binary.BigEndian.AppendUint32(nil, crc32.Checksum(body, crc32.MakeTable(crc32.Castagnoli)))
-				want := "x-amz-checksum-crc32c:" + base64.StdEncoding.EncodeToString(sum) + "\r\n\r\n"
+				sum := binary.BigEndian.AppendUint64(nil, crc64nvme.Checksum(body))
+				want := "x-amz-checksum-crc64nvme:" + base64.StdEncoding.EncodeToString(sum) + "\r\n\r\n"
 				if err != nil || !bytes.Equal(data, body) || trailer != want {
 					t.Errorf("%s, %d bytes by %d: %d came, trailer %q (want %q), %v", name, size, room, len(data), trailer, want, err)
 				}

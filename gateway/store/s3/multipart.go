@@ -99,7 +99,7 @@ func (s *Store) putPart(ctx context.Context, key, upload string, number int, bod
 		return "", store.ErrNoUpload
 	}
 	exact := exactly(body, size)
-	c := call{method: http.MethodPut, key: key, again: true, query: url.Values{"uploadId": {upload}, "partNumber": {strconv.Itoa(number)}}}
+	c := call{method: http.MethodPut, key: key, again: true, part: true, query: url.Values{"uploadId": {upload}, "partNumber": {strconv.Itoa(number)}}}
 	header, err := s.transfer(ctx, c, exact, size)
 	if err != nil {
 		return "", absentUpload(err)

@@ -7,11 +7,13 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
-	"hash/crc32"
 	"io"
 	"net/http"
 	"strconv"
 	"strings"
+
+	"github.com/minio/crc64nvme"
+	"github.com/minio/minio-go/v7"
 
 	"github.com/sealgate/sealgate/gateway/store"
 )
@@ -23,7 +25,8 @@ const smallBody = 32 << 10
 // transfer sends a body of size bytes with the call c and returns the headers of
 // the answer. It is sent as doc.go says.
 func (s *Store) transfer(ctx context.Context, c call, body *store.Exact, size int64) (http.Header, error) {
-	if size <= smallBody && c.again {
+	if size == 0 || size <= smallBody && c.again {
+		c.framed = false
 		return s.sendSmall(ctx, c, body, size)
 	}
 	var header http.Header
@@ -40,8 +43,9 @@ func (s *Store) transfer(ctx context.Context, c call, body *store.Exact, size in
 }
 
 // sendSmall reads the whole body before the backend hears of it. It is sent again
-// as calls without a body are, also where an answer was lost: the same bytes again
-// are the same part, or the same object.
+// when the backend refuses for now; a part also when an answer was lost, since the
+// same bytes are the same part. An object might become two versions, or come after
+// one that was written meanwhile.
 func (s *Store) sendSmall(ctx context.Context, c call, body *store.Exact, size int64) (http.Header, error) {
 	c.body = make([]byte, size) // the transport may read it after the call: it is not used again
 	if size > 0 {
@@ -53,9 +57,18 @@ func (s *Store) sendSmall(ctx context.Context, c call, body *store.Exact, size i
 	var header http.Header
 	err := within(ctx, s.c.Timeout, func(ctx context.Context) (err error) {
 		header, err = s.exchange(ctx, c, nil)
+		if err != nil && !c.part && !refusedForNow(err) {
+			return final{err}
+		}
 		return ofUpload(err)
 	})
 	return header, err
+}
+
+// refusedForNow reports whether the backend says that it did nothing, being busy.
+func refusedForNow(err error) bool {
+	e, ok := errors.AsType[minio.ErrorResponse](err)
+	return ok && (e.StatusCode == http.StatusServiceUnavailable || e.StatusCode == http.StatusTooManyRequests)
 }
 
 // chunkSize is how much of a body is framed at once, in bytes: four sealed
@@ -64,11 +77,9 @@ const chunkSize = 4 * (64<<10 + 28)
 
 const (
 	chunkEnd    = "\r\n"
-	trailerName = "x-amz-checksum-crc32c"
-	trailerSize = int64(len("0\r\n"+trailerName+":") + 8 + len("\r\n\r\n")) // 8 is four bytes in base64
+	trailerName = "x-amz-checksum-crc64nvme"                                 // the only one that S3 takes with parts of an upload that names none
+	trailerSize = int64(len("0\r\n"+trailerName+":") + 12 + len("\r\n\r\n")) // 12 is eight bytes in base64
 )
-
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // frames is a body as aws-chunked with a checksum in its trailer:
 // STREAMING-UNSIGNED-PAYLOAD-TRAILER of the S3 API.
@@ -79,7 +90,7 @@ type frames struct {
 	line  []byte // framing that comes next
 	chunk int64  // data of the chunk that comes after line
 	end   bool   // the trailer is in line, or has been
-	crc   uint32
+	crc   uint64
 }
 
 // framedSize is the length of size bytes in frames.
@@ -123,7 +134,7 @@ func (f *frames) next() bool {
 		f.line = chunkLine(f.line[:0], f.chunk)
 	case !f.end:
 		f.end = true
-		sum := base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint32(nil, f.crc))
+		sum := base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint64(nil, f.crc))
 		f.line = append(f.line, "0\r\n"+trailerName+":"+sum+"\r\n\r\n"...)
 	default:
 		return false
@@ -134,7 +145,7 @@ func (f *frames) next() bool {
 // data reads of the chunk that has begun; its end follows it.
 func (f *frames) data(p []byte) (int, error) {
 	n, err := f.body.Read(p[:min(int64(len(p)), f.chunk)])
-	f.crc = crc32.Update(f.crc, castagnoli, p[:n])
+	f.crc = crc64nvme.Update(f.crc, p[:n])
 	if f.chunk -= int64(n); f.chunk == 0 {
 		f.line = append(f.line[:0], chunkEnd...)
 	}
