@@ -36,7 +36,7 @@ type call struct {
 	stream io.Reader
 	size   int64
 	framed bool // stream is the frames of a body of that size
-	again  bool // a small stream is sent from memory, and again if the backend refuses for now
+	again  bool // a small stream is sent from memory, and again if the backend says that it is busy
 	part   bool // to send it twice is to send it once
 }
 

@@ -16,8 +16,8 @@
 // Bodies of up to 32 KiB are read to their end before the endpoint hears of
 // them, are signed by their SHA-256, and are not announced: an announcement costs
 // a small write as much as all the rest. They are tried three times where the
-// endpoint refuses for now, and parts, which are the same a second time, also where
-// an answer was lost. Writes with a condition or a lock go as large ones do.
+// endpoint is busy, and parts, which are the same a second time, also where an
+// answer was lost. Writes with a condition or a lock go as large ones do.
 //
 // Over HTTPS large bodies are signed as UNSIGNED-PAYLOAD, TLS protecting them on
 // the way. Over plain HTTP they are STREAMING-UNSIGNED-PAYLOAD-TRAILER with a

@@ -43,7 +43,7 @@ func (s *Store) transfer(ctx context.Context, c call, body *store.Exact, size in
 }
 
 // sendSmall reads the whole body before the backend hears of it. It is sent again
-// when the backend refuses for now; a part also when an answer was lost, since the
+// when the backend says that it is busy; a part also when an answer was lost, since the
 // same bytes are the same part. An object might become two versions, or come after
 // one that was written meanwhile.
 func (s *Store) sendSmall(ctx context.Context, c call, body *store.Exact, size int64) (http.Header, error) {
@@ -57,7 +57,7 @@ func (s *Store) sendSmall(ctx context.Context, c call, body *store.Exact, size i
 	var header http.Header
 	err := within(ctx, s.c.Timeout, func(ctx context.Context) (err error) {
 		header, err = s.exchange(ctx, c, nil)
-		if err != nil && !c.part && !refusedForNow(err) {
+		if err != nil && !c.part && !busy(err) {
 			return final{err}
 		}
 		return ofUpload(err)
@@ -65,8 +65,8 @@ func (s *Store) sendSmall(ctx context.Context, c call, body *store.Exact, size i
 	return header, err
 }
 
-// refusedForNow reports whether the backend says that it did nothing, being busy.
-func refusedForNow(err error) bool {
+// busy reports whether the backend says that it did nothing for having too much to do.
+func busy(err error) bool {
 	e, ok := errors.AsType[minio.ErrorResponse](err)
 	return ok && (e.StatusCode == http.StatusServiceUnavailable || e.StatusCode == http.StatusTooManyRequests)
 }
