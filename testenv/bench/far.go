@@ -5,17 +5,13 @@ package bench
 import (
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
-	"net"
-	"os"
 	"path/filepath"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sealgate/sealgate/certs"
-	"github.com/sealgate/sealgate/certs/pemfile"
 	"github.com/sealgate/sealgate/envelope"
 	"github.com/sealgate/sealgate/gateway"
 	"github.com/sealgate/sealgate/gateway/audit"
@@ -35,32 +31,17 @@ func serveFar(dir, pem string, size int64) error {
 	if err != nil {
 		return err
 	}
-	defer db.Close()                           //nolint:errcheck // the process ends
-	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // nothing to wait for
+	defer db.Close() //nolint:errcheck // the process ends
+	l, err := listen()
 	if err != nil {
 		return err
 	}
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	if err != nil {
-		return err
-	}
-	if _, err := fmt.Fprintln(os.Stdout, "https://localhost:"+port); err != nil {
-		return err
-	}
-	go func() {
-		_, _ = io.Copy(io.Discard, os.Stdin) // the end is all it says
-		stop()
-	}()
+	atEnd(stop)
 	return g.Serve(ctx, l, time.Second)
 }
 
 func farGateway(ctx context.Context, dir, pem string, size int64) (*gateway.Gateway, *state.DB, error) {
-	in := func(name string) string { return filepath.Join(pem, name) }
-	m, err := pemfile.Load(ctx, pemfile.Config{CertFile: in("svid.pem"), KeyFile: in("key.pem"), BundleFile: in("bundle.pem")})
-	if err != nil {
-		return nil, nil, err
-	}
-	own, err := certs.Static(m)
+	own, err := identity(ctx, pem)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -7,9 +7,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -35,24 +33,14 @@ func serveFiles(dir, pem string) error {
 	}
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(roots)
-	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // nothing to wait for
-	if err != nil {
-		return err
-	}
-	_, port, err := net.SplitHostPort(l.Addr().String())
+	l, err := listen()
 	if err != nil {
 		return err
 	}
 	srv := &http.Server{Handler: fileServer{dir}, ReadHeaderTimeout: 5 * time.Second, TLSConfig: &tls.Config{
 		Certificates: []tls.Certificate{cert}, ClientCAs: pool, ClientAuth: tls.RequireAndVerifyClientCert, MinVersion: tls.VersionTLS13,
 	}}
-	if _, err := fmt.Fprintln(os.Stdout, "https://localhost:"+port); err != nil {
-		return err
-	}
-	go func() {
-		_, _ = io.Copy(io.Discard, os.Stdin) // the end is all it says
-		_ = srv.Close()                      // the process ends
-	}()
+	atEnd(func() { _ = srv.Close() }) // the process ends
 	if err := srv.ServeTLS(l, "", ""); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}

@@ -36,8 +36,11 @@ func TestMain(m *testing.M) {
 }
 
 func child(job []string) error {
-	if job[0] == "files" {
+	switch job[0] {
+	case "files":
 		return serveFiles(job[1], job[2])
+	case "floor":
+		return serveFloor(job[1], job[2], job[3])
 	}
 	size, err := strconv.ParseInt(job[len(job)-1], 10, 64)
 	if err != nil {
@@ -98,7 +101,7 @@ func BenchmarkAll(t *testing.B) {
 	fmt.Printf("before: %s; after: %s (some of it this)\n", before, conditions())
 	for _, r := range all {
 		if r.Holds != nil && !*r.Holds {
-			t.Errorf("%s misses its bar", r.Name)
+			t.Errorf("%s misses its bar%s", r.Name, r.beside())
 		}
 	}
 }

@@ -20,8 +20,8 @@ import (
 	"github.com/sealgate/sealgate/testenv/servers"
 )
 
-// front is everything that stands in front of one S3 server: the gateway, and a
-// TLS proxy that does nothing. Both have the same bucket behind them.
+// front is everything that stands in front of one S3 server: the gateway, a TLS
+// proxy that does nothing, and where it is asked for the floor.
 type front struct {
 	gate           *gate.Gate
 	server         *servers.Server
@@ -29,6 +29,8 @@ type front struct {
 	gateway, proxy target
 	proxyPID       int
 	stored         string // bucket of the gateway
+	floor          target
+	floorPID       int
 	cpu            costs
 }
 
@@ -52,6 +54,31 @@ func startFront(t testing.TB, s *servers.Server) *front {
 	p := servers.Nginx(t, s)
 	f.proxy, f.proxyPID = plainTarget(t, p, f.bucket), p.PID()
 	return f
+}
+
+// withFloor starts the floor, which has a bucket of its own.
+func (f *front) withFloor(t testing.TB) *front {
+	t.Helper()
+	endpoint, pid := startChild(t, "floor", f.server.Endpoint, t.TempDir(), f.gate.PEM(t, "/gateway"))
+	f.floor, f.floorPID = newTarget(endpoint+"/"+openBucket(t, f.server), f.gate.TLS(t, f.gate.CA.SVID(t, "/writer", certstest.Options{}))), pid
+	return f
+}
+
+// sides are those whose figures proxied wants, and others.
+func (f *front) sides(more ...target) []target {
+	return append([]target{f.gateway, f.proxy, f.floor}, more...)
+}
+
+// proxied are the rows of the gateway and of the floor against the proxy, from
+// what in gave for sides. A bar of 0 is none.
+func (f *front) proxied(name, unit string, all []rounds, bar float64) []Result {
+	r := against(name, unit, all[0], nginx, all[1]).costing(f.cpu)
+	least := against(name+"-floor", unit, all[2], nginx, all[1]).costing(costs{gateway: f.cpu.floor, proxy: f.cpu.proxy})
+	r.OfFloor, r.OfFloorCPU = all[0].over(all[2]).median(), r.CPU/least.CPU
+	if bar > 0 {
+		r = r.atLeast(bar)
+	}
+	return []Result{r, least}
 }
 
 // openBucket makes a bucket that needs no signature, so that a baseline is not
@@ -81,8 +108,8 @@ func plainTarget(t testing.TB, s *servers.Server, bucket string) target {
 	return newTarget(s.Endpoint+"/"+bucket, c)
 }
 
-// in runs the same work on all sides in turn; f.cpu is then what the gateway and
-// the proxy used for each unit of it, in microseconds.
+// in runs the same work on all sides in turn; f.cpu is then what the gateway, the
+// proxy and the floor used for each unit of it, in microseconds.
 func (f *front) in(t testing.TB, n int, work func(target) (float64, error), sides ...target) []rounds {
 	t.Helper()
 	var runs []func() (float64, error)
@@ -94,6 +121,8 @@ func (f *front) in(t testing.TB, n int, work func(target) (float64, error), side
 			run = costed(run, f.gate.PID(), &f.cpu.gateway)
 		case f.proxy:
 			run = costed(run, f.proxyPID, &f.cpu.proxy)
+		case f.floor:
+			run = costed(run, f.floorPID, &f.cpu.floor)
 		}
 		runs = append(runs, run)
 	}
@@ -131,7 +160,7 @@ const (
 // MinIO, MinIO with TLS and nothing in front, and that with its own encryption.
 func measureMedium(t testing.TB) []Result {
 	t.Helper()
-	f := startFront(t, servers.MinIO(t))
+	f := startFront(t, servers.MinIO(t)).withFloor(t)
 	direct := servers.MinIOTLS(t)
 	bare := plainTarget(t, direct, openBucket(t, direct))
 	sealed := plainTarget(t, direct, encrypted(t, direct))
@@ -147,20 +176,20 @@ func measureMedium(t testing.TB) []Result {
 	get := func(to target, i int) error { return to.get(path(i), i, medium) }
 	var all []Result
 	for _, c := range []int{1, 8} {
-		puts := f.in(t, 3, mib(c, put), f.gateway, f.proxy, bare, sealed)
-		putCPU := f.cpu
-		gets := f.in(t, 3, mib(c, get), f.gateway, f.proxy, bare, sealed)
-		name := func(verb string) string { return fmt.Sprintf("%s-64mib-c%d", verb, c) }
-		tls := against(name("get"), "MiB/s", gets[0], "minio-tls", gets[2])
+		row := func(verb string, do func(target, int) error) (string, []rounds) {
+			name, figures := fmt.Sprintf("%s-64mib-c%d", verb, c), f.in(t, 3, mib(c, do), f.sides(bare, sealed)...)
+			all = append(all, f.proxied(name, "MiB/s", figures, 1)...)
+			all = append(all, against(name, "MiB/s", figures[0], sealing, figures[4]))
+			return name, figures
+		}
+		name, puts := row("put", put)
+		all = append(all, against(name, "MiB/s", puts[0], "minio-tls", puts[3]))
+		name, gets := row("get", get)
+		tls := against(name, "MiB/s", gets[0], "minio-tls", gets[3])
 		if c == 8 {
 			tls = tls.atLeast(0.55)
 		}
-		all = append(all,
-			against(name("get"), "MiB/s", gets[0], nginx, gets[1]).atLeast(1).costing(f.cpu), tls,
-			against(name("get"), "MiB/s", gets[0], sealing, gets[3]),
-			against(name("put"), "MiB/s", puts[0], nginx, puts[1]).atLeast(1).costing(putCPU),
-			against(name("put"), "MiB/s", puts[0], "minio-tls", puts[2]),
-			against(name("put"), "MiB/s", puts[0], sealing, puts[3]))
+		all = append(all, tls)
 	}
 	return append(all, f.manyStreams(t))
 }
@@ -201,9 +230,9 @@ func (f *front) manyStreams(t testing.TB) Result {
 // measureRanges reads pieces of 1 MiB out of 1 GiB.
 func measureRanges(t testing.TB) []Result {
 	t.Helper()
-	f := startFront(t, servers.MinIO(t))
-	sealed := sealedTarget(t)
-	for _, side := range []target{f.gateway, f.proxy, sealed} {
+	f := startFront(t, servers.MinIO(t)).withFloor(t)
+	sides := f.sides(sealedTarget(t))
+	for _, side := range sides {
 		if err := side.put("/ranges", 1, large); err != nil {
 			t.Fatal(err)
 		}
@@ -211,38 +240,36 @@ func measureRanges(t testing.TB) []Result {
 	const ops = 400
 	all := f.in(t, 3, func(to target) (float64, error) {
 		return load{8, ops, func(i int) error { return to.getRange("/ranges", 1, int64(i*7919%1023)*rangeSize+4711, rangeSize) }}.run()
-	}, f.gateway, f.proxy, sealed)
-	return []Result{
-		against("get-1mib-ranges-c8", "ops/s", all[0], nginx, all[1]).atLeast(1).costing(f.cpu),
-		against("get-1mib-ranges-c8", "ops/s", all[0], sealing, all[2]),
-	}
+	}, sides...)
+	const name = "get-1mib-ranges-c8"
+	return append(f.proxied(name, "ops/s", all, 1), against(name, "ops/s", all[0], sealing, all[3]))
 }
 
 // measureProxiedSmall puts and gets objects of 4 KiB over real servers.
 func measureProxiedSmall(t testing.TB) []Result {
 	t.Helper()
 	sealed := sealedTarget(t)
-	return append(proxiedSmall(t, "minio", startFront(t, servers.MinIO(t)), sealed), proxiedSmall(t, "versitygw", startFront(t, servers.Versitygw(t)))...)
+	return append(
+		proxiedSmall(t, "minio", startFront(t, servers.MinIO(t)).withFloor(t), sealed),
+		proxiedSmall(t, "versitygw", startFront(t, servers.Versitygw(t)).withFloor(t))...)
 }
 
-// proxiedSmall compares with the proxy, and with a server that encrypts by
-// itself if there is one.
+// proxiedSmall compares with the proxy and the floor, and with a server that
+// encrypts by itself if there is one.
 func proxiedSmall(t testing.TB, server string, f *front, sealed ...target) (all []Result) {
 	t.Helper()
-	sides := append([]target{f.gateway, f.proxy}, sealed...)
 	for _, c := range []struct{ clients, ops int }{{1, 200}, {8, 800}, {mostClients, 1600}} {
 		path := func(i int) string { return fmt.Sprintf("/small/%d/%06d", c.clients, i) }
 		row := func(verb string, bar float64, ops int, do func(to target, i int) error) {
 			rates := f.in(t, 3, func(to target) (float64, error) {
 				return load{c.clients, ops, func(i int) error { return do(to, i) }}.run()
-			}, sides...)
+			}, f.sides(sealed...)...)
 			name := fmt.Sprintf("%s-4kib-%s-c%d", verb, server, c.clients)
-			proxied := against(name, "ops/s", rates[0], nginx, rates[1]).costing(f.cpu)
-			if c.clients == mostClients {
-				proxied = proxied.atLeast(bar)
+			if c.clients < mostClients {
+				bar = 0
 			}
-			all = append(all, proxied)
-			for _, r := range rates[2:] {
+			all = append(all, f.proxied(name, "ops/s", rates, bar)...)
+			for _, r := range rates[3:] {
 				all = append(all, against(name, "ops/s", rates[0], sealing, r))
 			}
 		}

@@ -23,12 +23,17 @@ type Result struct {
 	// Ratio is the median over the rounds of value over baseline, which is
 	// steadier than the ratio of the two medians.
 	Ratio float64 `json:"ratio,omitempty"`
-	// CPU is what the gateway's process used for each unit of work, in
-	// microseconds: for each MiB where Value is in MiB/s, for each operation
-	// where it is in ops/s. It hardly moves when others use the machine.
-	CPU float64 `json:"gateway_cpu_us,omitempty"`
+	// CPU is what the process that was measured, the gateway or the floor, used
+	// for each unit of work, in microseconds: for each MiB where Value is in
+	// MiB/s, for each operation where it is in ops/s. It hardly moves when others
+	// use the machine.
+	CPU float64 `json:"cpu_us,omitempty"`
 	// ProxyCPU is likewise what the baseline used, where that is the proxy.
 	ProxyCPU float64 `json:"proxy_cpu_us,omitempty"`
+	// OfFloor is the gateway's rate over that of the floor, and OfFloorCPU what it
+	// used over what that used. 0: there is no floor of this.
+	OfFloor    float64 `json:"of_floor,omitempty"`
+	OfFloorCPU float64 `json:"of_floor_cpu,omitempty"`
 	// Bar is what Ratio, or Value where there is no baseline, is held to: at
 	// least, or at most where Most is set. Nil: the figure is only reported.
 	Bar   *float64 `json:"bar,omitempty"`
@@ -55,17 +60,22 @@ func figure(name, unit string, r rounds) Result {
 // against is a Result from rounds that alternated with those of a baseline.
 func against(name, unit string, r rounds, baseline string, base rounds) Result {
 	res := figure(name, unit, r)
+	res.Baseline, res.BaselineValue, res.Ratio = baseline, base.median(), r.over(base).median()
+	return res
+}
+
+// over are the ratios of each round.
+func (r rounds) over(base rounds) rounds {
 	ratios := make(rounds, len(r))
 	for i := range r {
 		ratios[i] = r[i] / base[i]
 	}
-	res.Baseline, res.BaselineValue, res.Ratio = baseline, base.median(), ratios.median()
-	return res
+	return ratios
 }
 
-// costs are what both sides of a comparison used for a unit of work, in
+// costs are what the sides of a comparison used for a unit of work, in
 // microseconds of CPU time.
-type costs struct{ gateway, proxy rounds }
+type costs struct{ gateway, proxy, floor rounds }
 
 func (r Result) costing(c costs) Result {
 	r.CPU = c.gateway.median()
@@ -73,6 +83,14 @@ func (r Result) costing(c costs) Result {
 		r.ProxyCPU = c.proxy.median()
 	}
 	return r
+}
+
+// beside says how r stands to the floor, if there is one.
+func (r Result) beside() string {
+	if r.OfFloor == 0 {
+		return ""
+	}
+	return fmt.Sprintf(": the gateway is %.2f of the floor, with %.2f of its CPU time", r.OfFloor, r.OfFloorCPU)
 }
 
 func (r Result) measured() float64 {
@@ -95,7 +113,7 @@ func (r Result) atMost(bar float64) Result {
 // write prints the table and keeps the figures in file.
 func write(w io.Writer, file string, results []Result) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "name\tvalue\tunit\tbaseline\t\tratio\tbar\tholds\tgateway cpu us\tproxy cpu us\t")
+	fmt.Fprintln(t, "name\tvalue\tunit\tbaseline\t\tratio\tbar\tholds\tcpu us\tproxy cpu us\t")
 	for _, r := range results {
 		fmt.Fprintln(t, r.row())
 	}
