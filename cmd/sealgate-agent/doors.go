@@ -88,6 +88,10 @@ func (g *agent) writeKeys(endpoint string, keys s3api.Credentials) error {
 	return errors.Join(writeSecret(g.state.path(rundir.Credentials), credentials), writeSecret(g.state.path(rundir.Config), config))
 }
 
+// lendConnections is how many callers the credentials may have open at once:
+// the workers of many jobs, each with one call.
+const lendConnections = 1024
+
 // openCredentials opens the endpoint for container credentials.
 func (g *agent) openCredentials() (*door, error) {
 	c := g.settings.Credentials
@@ -112,7 +116,7 @@ func (g *agent) openCredentials() (*door, error) {
 			d.say("", faultOf(err))
 			return s, err
 		},
-		Token: token, Log: g.log,
+		Token: token, Connections: lendConnections, Log: g.log,
 		Refused: func(status int, path, reason, message string) {
 			g.note(doorCredentials, forward.Refusal{Time: time.Now().UTC(), Method: "GET", Path: path, Status: status, Reason: reason, Message: message})
 		},

@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/sealgate/sealgate/certs"
+	"github.com/sealgate/sealgate/cmd/sealgate-agent/internal/room"
 	"github.com/sealgate/sealgate/gateway/s3api"
 )
 
@@ -117,7 +118,7 @@ func (f *Forwarder) Serve(ctx context.Context, l net.Listener, drain time.Durati
 		ErrorLog: slog.NewLogLogger(f.conf.Log.Handler(), slog.LevelDebug),
 	}
 	ended := make(chan error, 1)
-	go func() { ended <- s.Serve(&listener{Listener: l, most: f.conf.Connections, open: map[*conn]struct{}{}}) }()
+	go func() { ended <- s.Serve(listener{room.New(l, f.conf.Connections)}) }()
 	select {
 	case err := <-ended:
 		return err

@@ -46,7 +46,7 @@ func (x *exchange) admit() *refusal {
 	if ref := x.checkSignature(time.Now()); ref != nil {
 		return ref
 	}
-	x.c.proven.Store(true)
+	x.c.Prove()
 	if x.r.Method == http.MethodPut && x.r.ContentLength == 0 && x.r.Header["Content-Length"] == nil && x.r.Header["X-Amz-Copy-Source"] == nil {
 		return &refusal{s3api.NewError("MissingContentLength", ""), "no_length", true}
 	}

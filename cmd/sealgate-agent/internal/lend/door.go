@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"github.com/sealgate/sealgate/certs"
+	"github.com/sealgate/sealgate/cmd/sealgate-agent/internal/room"
 	"github.com/sealgate/sealgate/gateway/s3api"
 )
 
@@ -33,6 +34,8 @@ type DoorConfig struct {
 	Session func(context.Context, Narrowing) (Session, error)
 	// Token is what a caller must show. Required.
 	Token s3api.Secret
+	// Connections is how many callers may have open at once. Required.
+	Connections int
 	// Log gets one line for each refusal. Required.
 	Log *slog.Logger
 	// Refused, if not nil, is told of each refusal. It must not block.
@@ -84,10 +87,10 @@ func (d *Door) Serve(ctx context.Context, l net.Listener) error {
 	protocols.SetHTTP1(true)
 	s := &http.Server{
 		Handler: d, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
-		Protocols: protocols, DisableGeneralOptionsHandler: true, ErrorLog: slog.NewLogLogger(d.conf.Log.Handler(), slog.LevelDebug),
+		Protocols: protocols, DisableGeneralOptionsHandler: true, ConnContext: withConn, ErrorLog: slog.NewLogLogger(d.conf.Log.Handler(), slog.LevelDebug),
 	}
 	ended := make(chan error, 1)
-	go func() { ended <- s.Serve(l) }()
+	go func() { ended <- s.Serve(room.New(l, d.conf.Connections)) }()
 	select {
 	case err := <-ended:
 		return err
@@ -100,10 +103,20 @@ func (d *Door) Serve(ctx context.Context, l net.Listener) error {
 	}
 }
 
+// connKey carries the connection from net/http's ConnContext to the handler.
+type connKey struct{}
+
+func withConn(ctx context.Context, c net.Conn) context.Context {
+	return context.WithValue(ctx, connKey{}, c)
+}
+
 // ServeHTTP answers as the endpoint for container credentials of AWS does.
 func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	n, status, reason, why := d.admit(r)
 	if reason == "" {
+		if c, ok := r.Context().Value(connKey{}).(*room.Conn); ok {
+			c.Prove()
+		}
 		s, err := d.session(r.Context(), n)
 		if err == nil {
 			d.served.Add(1)

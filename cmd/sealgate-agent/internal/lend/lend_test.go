@@ -118,6 +118,9 @@ func door(t *testing.T, session func(context.Context, lend.Narrowing) (lend.Sess
 	return doorOf(t, func() error { return nil }, session)
 }
 
+// most is how many connections a door of these tests takes at once.
+const most = 32
+
 func doorOf(t *testing.T, identity func() error, session func(context.Context, lend.Narrowing) (lend.Session, error)) (addr string, refused *[]string) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // does not wait
@@ -126,7 +129,7 @@ func doorOf(t *testing.T, identity func() error, session func(context.Context, l
 	}
 	refused = &[]string{}
 	d, err := lend.NewDoor(lend.DoorConfig{
-		Identity: identity, Session: session, Token: "the-token", Log: slog.New(slog.DiscardHandler),
+		Identity: identity, Session: session, Token: "the-token", Connections: most, Log: slog.New(slog.DiscardHandler),
 		Refused: func(_ int, _, reason, _ string) { *refused = append(*refused, reason) },
 	}, l)
 	if err != nil {
