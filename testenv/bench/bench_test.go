@@ -154,6 +154,9 @@ func TestResults(t *testing.T) {
 	if err := json.Unmarshal(b, &got); err != nil || !cmp.Equal(got, results) {
 		t.Errorf("%v\n%s", err, cmp.Diff(results, got))
 	}
+	if results[1].beside() != "" {
+		t.Error("a row without a floor is held against one")
+	}
 	if r := results[0]; r.Value != 90 || r.Ratio != 0.9 || !*r.Holds {
 		t.Errorf("medians of three rounds: %+v", r)
 	}

@@ -178,3 +178,20 @@ func TestFloorRefuses(t *testing.T) {
 		t.Error("served without a certificate")
 	}
 }
+
+// The floor has a row of its own, and the gateway's row says how it stands to it.
+func TestBesideTheFloor(t *testing.T) {
+	t.Parallel()
+	f := front{cpu: costs{gateway: rounds{300}, proxy: rounds{100}, floor: rounds{200}}}
+	rows := f.proxied("get", "ops/s", []rounds{{50, 20}, {100, 40}, {100, 10}}, 0.9)
+	gateway, least := rows[0], rows[1]
+	if gateway.Ratio != 0.5 || *gateway.Holds || gateway.CPU != 300 || gateway.ProxyCPU != 100 {
+		t.Errorf("the gateway's row: %+v", gateway)
+	}
+	if got, want := gateway.beside(), ": the gateway is 1.25 of the floor, with 1.50 of its CPU time"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if least.Name != "get-floor" || least.Ratio != 0.625 || least.CPU != 200 || least.Bar != nil || least.beside() != "" {
+		t.Errorf("the floor's row: %+v", least)
+	}
+}
