@@ -10,7 +10,7 @@ import os
 import sys
 
 import boto3
-import boto3.s3.transfer
+from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
@@ -21,6 +21,9 @@ s3 = boto3.client(
     config=Config(client_cert=(f"{ident}/svid.pem", f"{ident}/key.pem"), s3={"addressing_style": "path"},
                   retries={"total_max_attempts": 1}),
 )
+# Transfers never run in threads here: urllib3 loads the certificate into the one TLS context anew for each connection, and where
+# another thread makes a connection of it meanwhile, Python dies of a segmentation fault (S3.md, "boto3 in threads").
+ALONE = TransferConfig(use_threads=False)
 SIZES = [0, 1, 65535, 65536, 65537, 1 << 20, (8 << 20) + 3, 200 << 20]
 
 
@@ -55,9 +58,9 @@ for size in SIZES:
         assert past == data
     expect("InvalidRange", s3.get_object, Bucket="models", Key=key, Range=f"bytes={size + 1}-")
 
-# The parallel download of a large object: HEAD, then ranges bound to its ETag.
+# The download of a large object: HEAD, then ranges bound to its ETag.
 big = io.BytesIO()
-s3.download_fileobj("models", f"boto3/ä b+%/{SIZES[-1]}.bin", big)
+s3.download_fileobj("models", f"boto3/ä b+%/{SIZES[-1]}.bin", big, Config=ALONE)
 assert hashlib.sha256(big.getvalue()).digest() == hashlib.sha256(data).digest()
 
 # Every checksum that an SDK can ask for.
@@ -95,14 +98,14 @@ assert {b["Name"] for b in s3.list_buckets()["Buckets"]} == {"datasets", "featur
 s3.head_bucket(Bucket="models")
 s3.get_bucket_location(Bucket="models")
 
-# Uploads in parts: by the transfer manager, in threads, and by hand, last part first.
+# Uploads in parts: by the transfer manager, and by hand, last part first.
 data = os.urandom((40 << 20) + 12345)
-s3.upload_fileobj(io.BytesIO(data), "models", "boto3/managed", ExtraArgs={"Metadata": {"epoch": "8"}})
+s3.upload_fileobj(io.BytesIO(data), "models", "boto3/managed", ExtraArgs={"Metadata": {"epoch": "8"}}, Config=ALONE)
 head = s3.head_object(Bucket="models", Key="boto3/managed", ChecksumMode="ENABLED")
 listed = s3.list_objects_v2(Bucket="models", Prefix="boto3/managed")["Contents"][0]
 assert (head["ContentLength"], head["Metadata"], head["ETag"]) == (len(data), {"epoch": "8"}, listed["ETag"]) and listed["Size"] == len(data), (head, listed)
 big = io.BytesIO()
-s3.download_fileobj("models", "boto3/managed", big)
+s3.download_fileobj("models", "boto3/managed", big, Config=ALONE)
 assert big.getvalue() == data
 
 made = s3.create_multipart_upload(Bucket="models", Key="boto3/parts", ChecksumAlgorithm="SHA256", ContentType="application/x-parts")
@@ -126,7 +129,7 @@ assert (got["ETag"], got["ChecksumSHA256"], got["ContentType"]) == (done["ETag"]
 second = s3.get_object(Bucket="models", Key="boto3/parts", PartNumber=2)
 assert second["Body"].read() == data[2 << 20:][:6 << 20] and second["PartsCount"] == 3
 s3.copy({"Bucket": "models", "Key": "boto3/managed"}, "models", "boto3/copied",
-        Config=boto3.s3.transfer.TransferConfig(multipart_threshold=8 << 20))  # UploadPartCopy
+        Config=TransferConfig(multipart_threshold=8 << 20, use_threads=False))  # UploadPartCopy
 assert s3.get_object(Bucket="models", Key="boto3/copied")["Body"].read() == data
 gone = s3.create_multipart_upload(Bucket="models", Key="boto3/gone")["UploadId"]
 s3.upload_part(Bucket="models", Key="boto3/gone", UploadId=gone, PartNumber=1, Body=b"x")
