@@ -91,6 +91,24 @@ func (w *world) snippets(t *testing.T, name string, k about) {
 	}
 }
 
+// Python crashes where boto3 shows a certificate from several threads: what is
+// printed for it transfers in one, and says why. Through the agent all threads
+// are wanted.
+func TestBoto3InOneThread(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	const safe, why = "TransferConfig(use_threads=False)", "Python crashes"
+	direct := with(w.toward(w.gateway), "AWS_ACCESS_KEY_ID", "any", "AWS_CA_BUNDLE", w.bundle)
+	if s := wants(t, "with a certificate", w.config("boto3", direct)).Snippet; !strings.Contains(s, safe) || !strings.Contains(s, why) {
+		t.Errorf("the snippet for a certificate is %s", s)
+	}
+	for name, env := range map[string]map[string]string{"agent": w.viaAgent(), "session keys": with(w.toward(w.sessions), "AWS_ACCESS_KEY_ID", "SGSAX", "AWS_CA_BUNDLE", w.bundle)} {
+		if s := doctor.Run(t.Context(), w.config("boto3", env)).Snippet; s == "" || strings.Contains(s, "use_threads") {
+			t.Errorf("%s: the snippet is %s", name, s)
+		}
+	}
+}
+
 // caOf gives a variable for roots even where there is none, which then must not
 // count.
 func caOf(k about) string {

@@ -23,7 +23,11 @@ func boto3Snippet(l *look, w way, bucket, key string) string {
 	if w != wayMTLS {
 		return viaAgent + python("import boto3", fmt.Sprintf("print(boto3.client('s3').head_object(Bucket=%q, Key=%q)['ContentLength'])", bucket, key))
 	}
-	return files + python("import boto3", "from botocore.config import Config",
+	return files + python("import boto3", "from boto3.s3.transfer import TransferConfig", "from botocore.config import Config",
+		"# One thread, one client: Python crashes where one thread loads the certificate while another connects with it.",
+		"# So no transfer in threads: s3.download_file(bucket, key, file, Config=alone); upload_file and copy likewise.",
+		"# Through sealgate-agent threads are safe.",
+		"alone = TransferConfig(use_threads=False)",
 		fmt.Sprintf("s3 = boto3.client('s3', endpoint_url=%q, region_name='us-east-1', verify='me/bundle.pem',", l.Gateway),
 		"    aws_access_key_id='any', aws_secret_access_key='any',",
 		"    config=Config(client_cert=('me/svid.pem', 'me/key.pem'), s3={'addressing_style': 'path'}))",
