@@ -199,6 +199,23 @@ func errorInside(w http.ResponseWriter, r *http.Request, _ http.Handler) {
 	_, _ = io.WriteString(w, `<?xml version="1.0"?><Error><Code>InternalError</Code><Message>we encountered an internal error</Message></Error>`)
 }
 
+// absentInside does nothing, and says in an answer of success that what it is about
+// is not there.
+func absentInside(w http.ResponseWriter, r *http.Request, _ http.Handler) {
+	_, _ = io.Copy(io.Discard, r.Body)
+	code := "NoSuchKey"
+	if r.URL.Query().Has("uploadId") {
+		code = "NoSuchUpload"
+	}
+	_, _ = io.WriteString(w, `<?xml version="1.0"?><Error><Code>`+code+`</Code><Message>it does not exist</Message></Error>`)
+}
+
+// pageInside does nothing and answers with a page, as what stands in between may.
+func pageInside(w http.ResponseWriter, r *http.Request, _ http.Handler) {
+	_, _ = io.Copy(io.Discard, r.Body)
+	_, _ = io.WriteString(w, "<html><body>please sign in</body></html>")
+}
+
 // late keeps quiet for a while and then does as it should.
 func late(w http.ResponseWriter, r *http.Request, pass http.Handler) {
 	time.Sleep(1500 * time.Millisecond)

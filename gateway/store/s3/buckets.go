@@ -4,6 +4,7 @@ package s3
 
 import (
 	"context"
+	"encoding/xml"
 	"errors"
 	"fmt"
 	"net/http"
@@ -41,7 +42,7 @@ func (b Buckets) MakeBucket(ctx context.Context, name string, o store.BucketOpti
 			}
 			return err
 		}
-		err := b.s.core.MakeBucket(ctx, name, minio.MakeBucketOptions{Region: b.s.c.Region, ObjectLocking: o.ObjectLock})
+		err := b.s.makeBucket(ctx, name, o)
 		if e, ok := errors.AsType[minio.ErrorResponse](err); ok && o.ObjectLock && e.Code == "NotImplemented" {
 			return store.ErrNoLock
 		}
@@ -53,10 +54,35 @@ func (b Buckets) MakeBucket(ctx context.Context, name string, o store.BucketOpti
 	return nil
 }
 
+func (s *Store) makeBucket(ctx context.Context, name string, o store.BucketOptions) error {
+	c := call{method: http.MethodPut, header: map[string]string{}}
+	if o.ObjectLock {
+		c.header["X-Amz-Bucket-Object-Lock-Enabled"] = "true"
+	}
+	if s.c.Region != defaultRegion { // which S3 does not take by its name
+		var err error
+		c.body, err = xml.Marshal(struct {
+			XMLName xml.Name `xml:"http://s3.amazonaws.com/doc/2006-03-01/ CreateBucketConfiguration"`
+			Region  string   `xml:"LocationConstraint"`
+		}{Region: s.c.Region})
+		if err != nil {
+			return err
+		}
+	}
+	return s.of(name).ask(ctx, c, nil)
+}
+
+// of is s with another bucket.
+func (s *Store) of(bucket string) *Store {
+	other := *s
+	other.c.Bucket = bucket
+	return &other
+}
+
 // RemoveBucket implements store.BucketMaker.
 func (b Buckets) RemoveBucket(ctx context.Context, name string) error {
 	err := b.ask(ctx, name, func(ctx context.Context) error {
-		err := b.s.core.RemoveBucket(ctx, name)
+		err := b.s.of(name).ask(ctx, call{method: http.MethodDelete}, nil)
 		if e, ok := errors.AsType[minio.ErrorResponse](err); ok && e.Code == minio.NoSuchBucket {
 			return store.ErrNotFound
 		}

@@ -46,7 +46,8 @@ func (s *Store) ask(ctx context.Context, c call, answer any) error {
 	return err
 }
 
-// exchange is ask, and returns the headers of the answer.
+// exchange is ask, and returns the headers of the answer. Without answer it is an
+// operation that S3 answers with no body.
 func (s *Store) exchange(ctx context.Context, c call, answer any) (http.Header, error) {
 	resp, err := s.begin(ctx, c)
 	if err != nil {
@@ -54,15 +55,41 @@ func (s *Store) exchange(ctx context.Context, c call, answer any) (http.Header, 
 	}
 	defer func() { _ = resp.Body.Close() }() // only read from
 	if answer == nil {
-		slow := time.AfterFunc(s.c.Timeout, func() { _ = resp.Body.Close() }) // ends the reading
-		defer slow.Stop()
-		_, _ = io.Copy(io.Discard, resp.Body) // so that the connection can be used again; it says nothing
-		return resp.Header, nil
+		return resp.Header, s.wordless(resp, c.method)
 	}
 	if err := xml.NewDecoder(resp.Body).Decode(answer); err != nil {
 		return nil, fmt.Errorf("decoding an answer: %w", err)
 	}
 	return resp.Header, nil
+}
+
+// maxWords is how much is read of a body that should not be there, in bytes.
+const maxWords = 4 << 10
+
+// wordless is the end of an answer of success that has no body with S3. One that
+// has a body all the same is none: S3 itself, and what speaks like it, finds out
+// late at times and sends an error behind a 200. Nothing in it is believed, "no
+// such key" neither, which callers of a deletion take for its success: what was
+// done is open. So it is when the body breaks off, but for a write: the tag of what
+// it wrote is there already.
+func (s *Store) wordless(resp *http.Response, method string) error {
+	if resp.ContentLength != 0 {
+		slow := time.AfterFunc(s.c.Timeout, func() { _ = resp.Body.Close() }) // ends the reading
+		defer slow.Stop()
+		words, err := io.ReadAll(io.LimitReader(resp.Body, maxWords)) // to its end, so that the connection can be used again
+		if len(words) > 0 {
+			var e minio.ErrorResponse
+			_ = xml.Unmarshal(words, &e) // whatever it is, it is no success
+			return wrongAnswer(fmt.Sprintf("success (status %d) and an error in it (%.60q)", resp.StatusCode, e.Code))
+		}
+		if written := method == http.MethodPut && etagOf(resp.Header) != ""; err != nil && !written {
+			return fmt.Errorf("reading an answer: %w", err)
+		}
+	}
+	if method == http.MethodDelete && resp.StatusCode != http.StatusNoContent {
+		return wrongAnswer(fmt.Sprintf("status %d to a deletion", resp.StatusCode))
+	}
+	return nil
 }
 
 // begin makes the call and gives its answer, if that is one of success, with the

@@ -196,9 +196,10 @@ func (s *Store) AbortMultipart(ctx context.Context, key, upload string) error {
 	if !validUpload(upload) {
 		return checkKey(key)
 	}
-	err := s.retry(ctx, "aborting an upload of", key, func(ctx context.Context) error {
-		return ofUpload(s.core.AbortMultipartUpload(ctx, s.c.Bucket, key, upload))
-	})
+	c := call{method: http.MethodDelete, key: key, query: url.Values{"uploadId": {upload}}}
+	err := absentUpload(s.retry(ctx, "aborting an upload of", key, func(ctx context.Context) error {
+		return ofUpload(s.ask(ctx, c, nil))
+	}))
 	if errors.Is(err, store.ErrNoUpload) {
 		return nil
 	}

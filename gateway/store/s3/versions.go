@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -63,10 +64,13 @@ func (s *Store) DeleteVersion(ctx context.Context, key, version string) (store.D
 	if checkVersion(version) != nil {
 		return store.Deleted{}, checkKey(key) // there is none of this name
 	}
-	var t *trip
-	err := s.retry(ctx, "deleting", key, func(ctx context.Context) error {
-		t = new(trip)
-		err := s.core.RemoveObject(t.in(ctx), s.c.Bucket, key, minio.RemoveObjectOptions{VersionID: version})
+	c := call{method: http.MethodDelete, key: key}
+	if version != "" {
+		c.query = url.Values{"versionId": {version}}
+	}
+	var header http.Header
+	err := s.retry(ctx, "deleting", key, func(ctx context.Context) (err error) {
+		header, err = s.exchange(ctx, c, nil)
 		return ofVersion(err, version)
 	})
 	if errors.Is(err, store.ErrNotFound) && version != "" {
@@ -86,10 +90,11 @@ func (s *Store) DeleteVersion(ctx context.Context, key, version string) (store.D
 	if err != nil {
 		return store.Deleted{}, s.lockedOut(ctx, key, version, store.Lock{}, err)
 	}
-	return store.Deleted{VersionID: versionOf(t), Marker: t.get("X-Amz-Delete-Marker") == "true"}, nil
+	return store.Deleted{VersionID: nameOf(header), Marker: header.Get("X-Amz-Delete-Marker") == "true"}, nil
 }
 
-func versionOf(t *trip) string { return version(t.get("X-Amz-Version-Id")) }
+// nameOf is the version that an answer names.
+func nameOf(h http.Header) string { return version(h.Get("X-Amz-Version-Id")) }
 
 // checkVersion refuses what no backend can have named a version.
 func checkVersion(version string) error {
