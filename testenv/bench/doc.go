@@ -15,9 +15,8 @@
 // its sides within one run, for several rounds, and what counts is the median
 // of the rounds' ratios. Beside it stands the CPU time of the gateway or the
 // floor, and of the proxy, for a unit of the work, which others that use the
-// machine hardly move. The work of a
-// cell is fixed; its payloads are random and verified. The figures are printed
-// as one table and written to out/latest.json.
+// machine hardly move. The work of a cell is fixed; its payloads are random and
+// verified. The figures are printed as one table and written to out/latest.json.
 //
 // The object of 50 GiB is neither stored nor sent over a disk: the gateway that
 // serves it has a store that makes it up (-far, its size in GiB). A process is
