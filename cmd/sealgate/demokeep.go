@@ -88,6 +88,7 @@ The gateway stays up. Everything this user runs is %[1]s now, and through the ag
 
   curl --cert %[4]s/svid.pem --key %[4]s/key.pem --cacert %[4]s/bundle.pem %[3]s/%[5]s -o train.csv
 
+  # in one thread, transfers with use_threads=False; through the agent in as many as you like
   boto3.client("s3", endpoint_url="%[3]s", aws_access_key_id="any", aws_secret_access_key="any",
       region_name="us-east-1", verify="%[4]s/bundle.pem",
       config=botocore.config.Config(client_cert=("%[4]s/svid.pem", "%[4]s/key.pem"), s3={"addressing_style": "path"}))
