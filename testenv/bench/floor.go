@@ -62,7 +62,7 @@ func serveFloor(backend, dir, pem string) error {
 		return err
 	}
 	srv := &http.Server{
-		Handler: f, ReadHeaderTimeout: 5 * time.Second,
+		Handler: f, ReadHeaderTimeout: time.Minute,
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
 			return context.WithValue(ctx, floorConnKey{}, c)
 		},
