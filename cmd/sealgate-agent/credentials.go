@@ -35,7 +35,7 @@ and no longer than the SVID; they are for the gateway's session-key listener.`,
 		},
 	}
 	c.Flags().StringVar(&n.Role, "role", "", "act in this `role` of the policy alone")
-	c.Flags().StringVar(&n.Scope, "scope", "", "for BUCKET/, BUCKET/PREFIX/ or BUCKET/KEY alone")
+	c.Flags().StringVar(&n.Scope, "scope", "", "for this `scope` alone: BUCKET/, BUCKET/PREFIX/ or BUCKET/KEY")
 	return c
 }
 

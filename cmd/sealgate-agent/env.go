@@ -26,7 +26,8 @@ hold the agent's key: they are for eval, not for a log. It is of one start of th
 agent; after another start eval them again.
 
 With --credentials the lines are for SDKs that speak to the gateway's session-key
-listener themselves and get their keys from the agent.`,
+listener themselves and get their keys from the agent. That wants the door
+credentials and gateway.session_keys in sealgate-agent.yaml.`,
 		Example: `  eval "$(sealgate-agent env)"
   aws s3 ls s3://datasets/fraud/`,
 		RunE: func(cmd *cobra.Command, _ []string) error {

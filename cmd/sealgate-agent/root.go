@@ -58,7 +58,7 @@ Start with "sealgate-agent run -- CMD". If a client stumbles: "sealgate-agent do
 	cli.Prepare(root)
 	f := root.PersistentFlags()
 	f.BoolVar(&a.json, "json", false, "print results and errors as JSON [$SEALGATE_JSON]")
-	f.StringVar(&a.flags.config, "config", "", "sealgate-agent.yaml; without one, the forwarder alone [$SEALGATE_CONFIG]")
+	f.StringVar(&a.flags.config, "config", "", "config `file`, sealgate-agent.yaml; without one, the forwarder alone [$SEALGATE_CONFIG]")
 	f.StringVar(&a.flags.data, "data", "", "data `directory` of a gateway on this machine, for its Workload API [$SEALGATE_DATA; default ~/.local/share/sealgate]")
 	f.StringVar(&a.flags.endpoint, "endpoint", defaultEndpoint, "S3 `URL` of the gateway [$SEALGATE_ENDPOINT]")
 	f.StringVar(&a.flags.gatewayID, "gateway-id", "", "SPIFFE `ID` the gateway must present; default spiffe://<own trust domain>/gateway [$SEALGATE_GATEWAY_ID]")

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -146,11 +147,15 @@ func (a *app) askStatus(ctx context.Context) (*statusJSON, error) {
 	none := func(err error) error {
 		return cli.Fail(cli.Unavailable, fmt.Errorf("asking the agent in %s: %w", dir, err), "is `sealgate-agent serve` running as this user, with the same XDG_RUNTIME_DIR?")
 	}
-	if err := rundir.CheckOwn(dir); err != nil {
+	if err := patiently(ctx, func() error { return rundir.CheckOwn(dir) }); err != nil {
 		return nil, none(cli.RootCause(err))
 	}
-	t := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return dialPatiently(ctx, dir+"/"+rundir.Socket)
+	t := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (c net.Conn, err error) {
+		err = patiently(ctx, func() error {
+			c, err = new(net.Dialer).DialContext(ctx, "unix", dir+"/"+rundir.Socket)
+			return err
+		})
+		return c, err
 	}}
 	defer t.CloseIdleConnections()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://agent/", nil)
@@ -169,20 +174,16 @@ func (a *app) askStatus(ctx context.Context) (*statusJSON, error) {
 	return &s, nil
 }
 
-// dialPatiently waits for an agent that is just starting, where its directory
-// shows that one may be.
-func dialPatiently(ctx context.Context, socket string) (net.Conn, error) {
-	var d net.Dialer
-	until := time.Now().Add(patience)
-	for {
-		c, err := d.DialContext(ctx, "unix", socket)
-		if err == nil || time.Now().After(until) || ctx.Err() != nil {
-			return c, err
+// patiently waits for an agent that is just starting, as in "serve & env": its
+// directory and its socket may not be there yet. Without this a shell would go
+// on without the variables, and its clients would talk to Amazon.
+func patiently(ctx context.Context, try func() error) error {
+	for until := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
+		err := try()
+		starting := errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED)
+		if !starting || time.Now().After(until) || ctx.Err() != nil {
+			return err
 		}
-		if _, missing := os.Stat(strings.TrimSuffix(socket, rundir.Socket) + rundir.Lock); errors.Is(missing, os.ErrNotExist) {
-			return nil, err
-		}
-		time.Sleep(50 * time.Millisecond)
 	}
 }
 
