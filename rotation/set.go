@@ -54,6 +54,17 @@ func NewSet(rings []Ring) *Set {
 	return s
 }
 
+// With is s with the keyrings of one bucket as other has them, and without any of
+// that bucket that s had. Where other is nil, the bucket has none.
+func (s *Set) With(bucket string, other *Set) *Set {
+	of := func(r Ring) bool { return strings.HasPrefix(r.Scope, bucket+"/") }
+	rings := slices.DeleteFunc(slices.Clone(s.rings), of)
+	if other != nil {
+		rings = append(rings, slices.DeleteFunc(slices.Clone(other.rings), func(r Ring) bool { return !of(r) })...)
+	}
+	return NewSet(rings)
+}
+
 // Active gives the key that seals new objects at bucket/key: the longest
 // scope that the path begins with wins. ErrNoKeyring if there is none, or if
 // that one has no active version: what belongs under a keyring of its own must

@@ -76,9 +76,12 @@ func (b *backend) RotateKEK(ctx context.Context, name string) (control.Rotation,
 }
 
 // rotate moves every record of a KEK to a new version of it. Keyring keys do
-// not change, so requests go on with the snapshot they have.
+// not change, so requests go on with the snapshot they have. It waits for buckets
+// that are being made or removed: their records lie where it cannot reach.
 func (s *system) rotate(ctx context.Context, name string) (rotation.Report, error) {
-	s.mu.Lock()
+	if err := s.lockAlone(ctx); err != nil {
+		return rotation.Report{}, err
+	}
 	defer s.mu.Unlock()
 	return s.rings.RotateKEK(ctx, name)
 }

@@ -123,10 +123,7 @@ func (s *system) openKEKs(ctx context.Context) error {
 // keyrings opens the keyrings of a config, making those that are not there
 // yet.
 func (s *system) keyrings(ctx context.Context, cfg *config.Config, stores map[string]store.Store) (*rotation.Keyrings, error) {
-	rings, err := rotation.New(rotation.Config{
-		State: s.db, Stores: stores, SystemBucket: cfg.System.Bucket, KEKs: s.keks, Deployment: s.deployment, Audit: s.audit,
-		Actor: cfg.GatewayID().String(), Persist: s.persist,
-	})
+	rings, err := s.ringsOver(cfg, stores)
 	if err != nil {
 		return nil, err
 	}
@@ -134,6 +131,15 @@ func (s *system) keyrings(ctx context.Context, cfg *config.Config, stores map[st
 		return nil, fail(exitFailed, fmt.Errorf("opening keyrings: %w", err), "")
 	}
 	return rings, nil
+}
+
+// ringsOver gives the keyrings whose records lie in these stores. It touches
+// nothing.
+func (s *system) ringsOver(cfg *config.Config, stores map[string]store.Store) (*rotation.Keyrings, error) {
+	return rotation.New(rotation.Config{
+		State: s.db, Stores: stores, SystemBucket: cfg.System.Bucket, KEKs: s.keks, Deployment: s.deployment, Audit: s.audit,
+		Actor: cfg.GatewayID().String(), Persist: s.persist,
+	})
 }
 
 // scopes gives what each keyring covers, those of the gateway's own first.

@@ -48,35 +48,32 @@ func withMade(cfg *config.Config, made []state.MadeBucket) (*config.Config, erro
 
 // Make implements gateway.Buckets.
 func (s onDemand) Make(ctx context.Context, name string, o store.BucketOptions) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	if !config.IsBucketName(name) {
 		return fmt.Errorf("bucket %s: %w", name, store.ErrKey)
 	}
-	b := state.MadeBucket{Name: name, Backend: s.cfg.OnDemand.Backend, KEK: s.cfg.OnDemand.KEK, ObjectLock: o.ObjectLock}
+	c, err := s.claim(ctx, name)
+	if err != nil {
+		return err
+	}
+	defer s.release(name)
 	all, err := s.db.MadeBuckets(ctx)
 	if err != nil {
 		return err
 	}
 	again := slices.ContainsFunc(all, func(old state.MadeBucket) bool { return old.Name == name && old.State == state.BucketMaking })
-	made := slices.DeleteFunc(all, func(b state.MadeBucket) bool { return b.State != state.BucketReady })
-	cfg, err := withMade(s.cfg, made)
-	if err != nil {
+	b := state.MadeBucket{Name: name, Backend: c.cfg.OnDemand.Backend, KEK: c.cfg.OnDemand.KEK, ObjectLock: o.ObjectLock, Created: time.Now()}
+	if err := s.reserve(c, b); err != nil {
 		return err
-	}
-	if other := cfg.Shares(config.Bucket{Name: name, Backend: b.Backend, Bucket: name}); other != "" {
-		return fmt.Errorf("bucket %s would lie in one place with %s: %w", name, other, store.ErrPrecondition)
 	}
 	if err := s.db.MakeBucket(ctx, b); errors.Is(err, state.ErrConflict) {
 		return fmt.Errorf("bucket %s: %w", name, store.ErrPrecondition)
 	} else if err != nil {
 		return err
 	}
-	if err := s.makeBehind(ctx, b, again); err != nil {
+	if err := s.makeBehind(ctx, c, again); err != nil {
 		return err
 	}
-	b.Created = time.Now()
-	if err := s.putInForce(ctx, s.policy, s.cfg, append(made, b)); err != nil {
+	if err := s.bring(ctx, c); err != nil {
 		return err
 	}
 	return s.db.SetBucket(ctx, name, state.BucketMaking, state.BucketReady)
@@ -85,14 +82,15 @@ func (s onDemand) Make(ctx context.Context, name string, o store.BucketOptions) 
 // makeBehind makes the bucket of the backend. One that is there already is
 // somebody else's and never taken over, but for one whose making failed
 // half-way before.
-func (s *system) makeBehind(ctx context.Context, b state.MadeBucket, again bool) error {
-	maker, err := openBuckets(s.cfg, b.Backend)
+func (s *system) makeBehind(ctx context.Context, c *change, again bool) error {
+	b := c.bucket
+	maker, err := openBuckets(c.cfg, b.Backend)
 	if err != nil {
 		return err
 	}
 	err = maker.MakeBucket(ctx, b.Name, store.BucketOptions{ObjectLock: b.ObjectLock})
 	if errors.Is(err, store.ErrPrecondition) && again {
-		to, serr := s.settleMade(ctx, maker, b)
+		to, serr := s.settleMade(ctx, c.cfg, maker, b)
 		if serr != nil || to == state.BucketReady {
 			return serr
 		}
@@ -108,40 +106,64 @@ func (s *system) makeBehind(ctx context.Context, b state.MadeBucket, again bool)
 // the gateway's own last: the backend itself refuses to remove a bucket into
 // which something came meanwhile.
 func (s onDemand) Remove(ctx context.Context, name string) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	c, err := s.claim(ctx, name)
+	if err != nil {
+		return err
+	}
+	defer s.release(name)
 	made, err := s.madeBuckets(ctx)
 	if err != nil {
 		return err
 	}
 	i := slices.IndexFunc(made, func(b state.MadeBucket) bool { return b.Name == name })
 	switch {
-	case i < 0 && s.cfg.Bucket(name) != nil:
+	case i < 0 && c.cfg.Bucket(name) != nil:
 		return gateway.ErrConfigured
 	case i < 0:
 		return fmt.Errorf("bucket %s: %w", name, store.ErrNotFound)
 	}
-	st, b := s.stores[name], made[i]
-	if err := emptyOfClients(ctx, st); err != nil {
+	if s.hold(c, made[i]); c.old == nil { // another replica has just made it, or it could not be given back
+		if err := s.bring(ctx, c); err != nil {
+			return err
+		}
+	}
+	if err := emptyOfClients(ctx, c.old); err != nil {
 		return err
 	}
 	if err := s.db.SetBucket(ctx, name, state.BucketReady, state.BucketRemoving); err != nil {
 		return err
 	}
-	rest := slices.Delete(slices.Clone(made), i, i+1)
-	err = s.putInForce(ctx, s.policy, s.cfg, rest)
-	if err == nil {
-		err = s.clearAndRemove(ctx, b, st)
+	if err = s.unserve(c); err == nil {
+		err = s.clearAndRemove(ctx, c)
 	}
 	if err != nil { // it is there still: clients have it back
-		back := errors.Join(s.putInForce(ctx, s.policy, s.cfg, made), s.db.SetBucket(ctx, name, state.BucketRemoving, state.BucketReady))
-		return errors.Join(err, back)
+		return errors.Join(err, s.giveBack(ctx, c))
 	}
 	return s.db.SetBucket(ctx, name, state.BucketRemoving, state.BucketRemoved)
 }
 
+// Bounds of the giving back of a bucket, which begins when its removal may have
+// taken all the time that there was: for its backend, and for the database.
+const (
+	backTime = 45 * time.Second
+	noteTime = 10 * time.Second
+)
+
+// giveBack puts a bucket in force again that could not be removed. If its backend
+// still gives no answer, the next reload does, or who asks again to remove it.
+func (s *system) giveBack(ctx context.Context, c *change) error {
+	ctx = context.WithoutCancel(ctx)
+	slow, cancel := context.WithTimeout(ctx, backTime)
+	defer cancel()
+	err := s.bring(slow, c)
+	note, cancel := context.WithTimeout(ctx, noteTime)
+	defer cancel()
+	return errors.Join(err, s.db.SetBucket(note, c.bucket.Name, state.BucketRemoving, state.BucketReady))
+}
+
 // clearAndRemove removes a bucket that no request reaches any more.
-func (s *system) clearAndRemove(ctx context.Context, b state.MadeBucket, st store.Store) error {
+func (s *system) clearAndRemove(ctx context.Context, c *change) error {
+	b, st := c.bucket, c.old
 	if err := s.gateway.DropUploads(ctx, b.Name, st); err != nil {
 		return err
 	}
@@ -154,7 +176,7 @@ func (s *system) clearAndRemove(ctx context.Context, b state.MadeBucket, st stor
 	if err := s.closeStore(b.Name); err != nil {
 		return err
 	}
-	maker, err := openBuckets(s.cfg, b.Backend)
+	maker, err := openBuckets(c.cfg, b.Backend)
 	if err != nil {
 		return err
 	}
@@ -217,7 +239,7 @@ func (s *system) settleBuckets(ctx context.Context) error {
 		if b.State == state.BucketMaking {
 			settle = s.settleMade
 		}
-		to, err := settle(ctx, maker, b)
+		to, err := settle(ctx, s.cfg, maker, b)
 		if err != nil {
 			return fmt.Errorf("bucket %s, at which a stop cut off its %s: %w", b.Name, b.State, err)
 		}
@@ -228,7 +250,7 @@ func (s *system) settleBuckets(ctx context.Context) error {
 	return nil
 }
 
-func (s *system) settleRemoved(ctx context.Context, maker store.BucketMaker, b state.MadeBucket) (string, error) {
+func (s *system) settleRemoved(ctx context.Context, _ *config.Config, maker store.BucketMaker, b state.MadeBucket) (string, error) {
 	switch err := maker.RemoveBucket(ctx, b.Name); {
 	case err == nil, errors.Is(err, store.ErrNotFound):
 		return state.BucketRemoved, nil
@@ -241,13 +263,13 @@ func (s *system) settleRemoved(ctx context.Context, maker store.BucketMaker, b s
 
 // settleMade finishes the making. A bucket that holds what no gateway put
 // there, or that does not lock as was asked, is not one that was just made.
-func (s *system) settleMade(ctx context.Context, maker store.BucketMaker, b state.MadeBucket) (_ string, err error) {
+func (s *system) settleMade(ctx context.Context, cfg *config.Config, maker store.BucketMaker, b state.MadeBucket) (_ string, err error) {
 	if err := maker.MakeBucket(ctx, b.Name, store.BucketOptions{ObjectLock: b.ObjectLock}); err == nil {
 		return state.BucketReady, nil
 	} else if !errors.Is(err, store.ErrPrecondition) {
 		return "", err
 	}
-	cfg, err := withMade(s.cfg, []state.MadeBucket{b})
+	cfg, err = withMade(cfg, []state.MadeBucket{b})
 	if err != nil {
 		return state.BucketRemoved, nil // the configuration has another bucket in its place: nothing was made
 	}

@@ -87,8 +87,11 @@ func (s *system) apply(ctx context.Context) (control.ReloadResult, error) {
 // takeOver puts what was read in force, all at once. A bucket that is no
 // longer named stays open for the requests that still use it.
 func (s *system) takeOver(ctx context.Context, p *policy.Policy, cfg *config.Config) error {
-	made, err := s.madeBuckets(ctx)
+	made, err := s.toServe(ctx)
 	if err != nil {
+		return err
+	}
+	if _, err := withMade(cfg, withChanging(made, s.changing)); err != nil {
 		return err
 	}
 	return s.putInForce(ctx, p, cfg, made)
@@ -103,14 +106,16 @@ func (s *system) putInForce(ctx context.Context, p *policy.Policy, cfg *config.C
 	}
 	stores, caps := map[string]store.Store{}, map[string]bool{}
 	for _, b := range whole.Buckets {
-		st, open := s.stores[b.Name]
-		conditional := s.caps[b.Name]
-		if !open {
-			if st, conditional, err = s.openBucket(ctx, whole, b); err != nil {
-				return errors.Join(err, s.closeStore(b.Name))
-			}
+		if st, open := s.stores[b.Name]; open {
+			stores[b.Name], caps[b.Name] = st, s.caps[b.Name]
+			continue
 		}
-		stores[b.Name], caps[b.Name] = st, conditional
+		o, err := s.openBucket(ctx, whole, b)
+		if err != nil {
+			return err
+		}
+		stores[b.Name], caps[b.Name] = o.store, o.conditional
+		s.closeLater(b.Name, o)
 	}
 	rings, err := s.keyrings(ctx, whole, stores)
 	if err != nil {

@@ -126,11 +126,7 @@ func (s *system) follow(ctx context.Context) error {
 	if now == s.epoch {
 		return nil
 	}
-	made, err := s.madeBuckets(ctx)
-	if err != nil {
-		return err
-	}
-	if err := s.putInForce(ctx, s.policy, s.cfg, made); err != nil {
+	if err := s.takeOver(ctx, s.policy, s.cfg); err != nil {
 		return err
 	}
 	s.epoch = now

@@ -77,9 +77,10 @@ type system struct {
 	controlListener     net.Listener    // nil unless configured
 	madeKeyFile         string
 
-	mu     sync.Mutex // serializes reloads, rotations and changes of buckets
-	policy *policy.Policy
-	made   []state.MadeBucket // buckets on demand that are in force
+	mu       sync.Mutex // serializes reloads and rotations, and guards what is in force
+	policy   *policy.Policy
+	made     []state.MadeBucket // buckets on demand that are in force
+	changing map[string]*change // buckets that are being made or removed, by name; guarded by mu
 
 	storeClosers map[string]func() error // of stores that must be closed, by bucket
 
@@ -154,7 +155,7 @@ func (s *system) takeDataDir(context.Context) (err error) {
 
 // openStores opens every bucket and finds out what its backend can do.
 func (s *system) openStores(ctx context.Context) error {
-	s.stores, s.caps, s.storeClosers = map[string]store.Store{}, map[string]bool{}, map[string]func() error{}
+	s.stores, s.caps, s.storeClosers, s.changing = map[string]store.Store{}, map[string]bool{}, map[string]func() error{}, map[string]*change{}
 	s.onClose(s.closeStores)
 	if err := s.settleBuckets(ctx); err != nil {
 		return err
@@ -168,11 +169,12 @@ func (s *system) openStores(ctx context.Context) error {
 		return fail(exitUsage, err, "")
 	}
 	for _, b := range cfg.Buckets {
-		st, conditional, err := s.openBucket(ctx, cfg, b)
+		o, err := s.openBucket(ctx, cfg, b)
 		if err != nil {
 			return err
 		}
-		s.stores[b.Name], s.caps[b.Name] = st, conditional
+		s.stores[b.Name], s.caps[b.Name] = o.store, o.conditional
+		s.closeLater(b.Name, o)
 	}
 	s.made = made
 	return nil
@@ -180,44 +182,71 @@ func (s *system) openStores(ctx context.Context) error {
 
 // closeStores closes what openBucket opened.
 func (s *system) closeStores() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	var errs []error
-	for name := range s.storeClosers {
-		errs = append(errs, s.closeStore(name))
+	for _, end := range s.storeClosers {
+		errs = append(errs, end())
 	}
+	clear(s.storeClosers)
 	return errors.Join(errs...)
 }
 
 func (s *system) closeStore(bucket string) error {
-	closer := s.storeClosers[bucket]
+	s.mu.Lock()
+	end := s.storeClosers[bucket]
 	delete(s.storeClosers, bucket)
-	if closer == nil {
+	s.mu.Unlock()
+	if end == nil {
 		return nil
 	}
-	return closer()
+	return end()
 }
 
-// openBucket opens one bucket; conditional says whether its storage honours
-// conditions on writes.
-func (s *system) openBucket(ctx context.Context, cfg *config.Config, b config.Bucket) (st store.Store, conditional bool, err error) {
-	st, closer, err := openStore(cfg, b.Name, s.persist)
-	if err != nil {
-		return nil, false, fail(exitFailed, fmt.Errorf("opening bucket %s: %w", b.Name, err), "")
+// opened is a bucket that openBucket opened.
+type opened struct {
+	store       store.Store
+	conditional bool         // its storage honours conditions on writes
+	end         func() error // nil where nothing has to be closed
+}
+
+// closeLater notes what must be closed of a bucket that is in force. The caller
+// has mu.
+func (s *system) closeLater(bucket string, o opened) {
+	if o.end != nil {
+		s.storeClosers[bucket] = o.end
 	}
-	if closer != nil {
-		s.storeClosers[b.Name] = closer
+}
+
+// openBucket opens one bucket and finds out what its storage can do. What fails
+// leaves nothing open.
+func (s *system) openBucket(ctx context.Context, cfg *config.Config, b config.Bucket) (o opened, err error) {
+	if o.store, o.end, err = openStore(cfg, b.Name, s.persist); err != nil {
+		return opened{}, fail(exitFailed, fmt.Errorf("opening bucket %s: %w", b.Name, err), "")
 	}
+	if err := s.probeBucket(ctx, cfg, b, &o); err != nil {
+		if o.end != nil {
+			err = errors.Join(err, o.end())
+		}
+		return opened{}, err
+	}
+	return o, nil
+}
+
+func (s *system) probeBucket(ctx context.Context, cfg *config.Config, b config.Bucket, o *opened) error {
 	if backend := cfg.Backend(b.Backend); backend.Kind == config.BackendS3 && !backend.ConditionalWrites {
-		return st, false, nil
+		return nil
 	}
-	caps, err := s.probe(ctx, b.Name, st)
+	caps, err := s.probe(ctx, b.Name, o.store)
 	if err != nil {
-		return nil, false, fail(exitUnavailable, fmt.Errorf("probing bucket %s: %w", b.Name, err), "")
+		return fail(exitUnavailable, fmt.Errorf("probing bucket %s: %w", b.Name, err), "")
 	}
 	if !caps.Conditional() {
-		return nil, false, fail(exitFailed, fmt.Errorf("bucket %s: its storage ignores conditions on writes", b.Name),
+		return fail(exitFailed, fmt.Errorf("bucket %s: its storage ignores conditions on writes", b.Name),
 			"a client could not create without overwriting; set conditional_writes: false on the backend to live without")
 	}
-	return st, true, nil
+	o.conditional = true
+	return nil
 }
 
 // probe finds out whether a store honours conditions. It writes, so it is on

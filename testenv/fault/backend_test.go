@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"encoding/xml"
 	"fmt"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -45,6 +46,19 @@ func (b *behind) note(d due) {
 
 func newBehind(t *testing.T, s *servers.Server) *behind {
 	t.Helper()
+	return newBehindWith(t, s, storyPolicy, nil)
+}
+
+// newBehindMaking is one whose clients make and remove buckets.
+func newBehindMaking(t *testing.T, s *servers.Server) *behind {
+	t.Helper()
+	return newBehindWith(t, s, bucketPolicy, map[string]string{
+		"buckets_on_demand": "{enabled: true}", "keyrings": "[{scope: models/, kek: local}, {scope: datasets/, kek: local}]",
+	})
+}
+
+func newBehindWith(t *testing.T, s *servers.Server, policy string, more map[string]string) *behind {
+	t.Helper()
 	b := &behind{server: s, spoiler: newSpoiler(t, s), buckets: map[string]string{"models": s.NewBucket(t), "datasets": s.NewBucket(t)}}
 	secret, err := json.Marshal(map[string]string{"access_key": s.AccessKey, "secret_key": s.SecretKey})
 	credential := filepath.Join(t.TempDir(), "credential")
@@ -54,10 +68,12 @@ func newBehind(t *testing.T, s *servers.Server) *behind {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.Gate = gate.Start(t, gate.Options{Policy: storyPolicy, Config: map[string]string{
+	config := map[string]string{
 		"backends": fmt.Sprintf("{store: {kind: s3, endpoint: %q, region: %s, credential: {file: %s}}}", b.spoiler.URL, s.Region, credential),
 		"buckets":  fmt.Sprintf("{models: {backend: store, bucket: %s}, datasets: {backend: store, bucket: %s}}", b.buckets["models"], b.buckets["datasets"]),
-	}})
+	}
+	maps.Copy(config, more)
+	b.Gate = gate.Start(t, gate.Options{Dir: shortDir(t), Policy: policy, Config: config})
 	b.client = b.Client(t, "/writer")
 	return b
 }
