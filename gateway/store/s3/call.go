@@ -141,7 +141,7 @@ func (c call) describeBody(r *http.Request) {
 	const hash = "X-Amz-Content-Sha256"
 	switch {
 	case c.framed:
-		setFramed(r, c.size)
+		setFramed(r, c.size, c.checksum())
 		r.Header.Set(hash, "STREAMING-UNSIGNED-PAYLOAD-TRAILER")
 		return
 	case c.stream != nil:

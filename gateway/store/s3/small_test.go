@@ -103,6 +103,34 @@ func TestSmallPart(t *testing.T) {
 	}
 }
 
+// A large body over plain HTTP has the trailer that costs the backend least, and a
+// part the only one that S3 takes where its upload names none.
+func TestLargeBodiesTrailer(t *testing.T) {
+	t.Parallel()
+	trailers := make(chan string, 1)
+	_, s := newFake(t, func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		if r.Method == http.MethodPut {
+			trailers <- r.Header.Get("X-Amz-Trailer")
+		}
+		describeObject(w.Header())
+	}, nil)
+	const size = 100 << 10
+	body := func() io.Reader { return bytes.NewReader(make([]byte, size)) }
+	if _, err := s.Put(t.Context(), "k", body(), store.PutOptions{Size: size}); err != nil {
+		t.Error(err)
+	}
+	if got := <-trailers; got != "x-amz-checksum-crc32c" {
+		t.Errorf("an object has the trailer %q", got)
+	}
+	if _, err := s.PutPart(t.Context(), "k", "upload", 1, body(), size); err != nil {
+		t.Error(err)
+	}
+	if got := <-trailers; got != "x-amz-checksum-crc64nvme" {
+		t.Errorf("a part has the trailer %q", got)
+	}
+}
+
 // An answer whose body does not come is an answer all the same, in time.
 func TestAnswerThatHangs(t *testing.T) {
 	t.Parallel()

@@ -5,8 +5,9 @@ package s3
 import (
 	"context"
 	"encoding/base64"
-	"encoding/binary"
 	"errors"
+	"hash"
+	"hash/crc32"
 	"io"
 	"net/http"
 	"strconv"
@@ -34,7 +35,7 @@ func (s *Store) transfer(ctx context.Context, c call, body *store.Exact, size in
 	err := s.send(ctx, body, func(ctx context.Context, body io.Reader) (err error) {
 		c.stream = body
 		if c.framed {
-			c.stream = &frames{body: body, left: size}
+			c.stream = newFrames(body, size, c.checksum())
 		}
 		header, err = s.exchange(ctx, c, nil)
 		return ofUpload(err)
@@ -75,11 +76,35 @@ func busy(err error) bool {
 // segments (FORMAT.md §8), so that they are sealed where they are written from.
 const chunkSize = 4 * (64<<10 + 28)
 
-const (
-	chunkEnd    = "\r\n"
-	trailerName = "x-amz-checksum-crc64nvme"                                 // the only one that S3 takes with parts of an upload that names none
-	trailerSize = int64(len("0\r\n"+trailerName+":") + 12 + len("\r\n\r\n")) // 12 is eight bytes in base64
+const chunkEnd = "\r\n"
+
+// checksum is what a trailer holds: a header's name and how its value is made.
+type checksum struct {
+	name string
+	make func() hash.Hash
+}
+
+var (
+	castagnoli = crc32.MakeTable(crc32.Castagnoli)
+	// crc32c costs the least on both sides: it is one instruction.
+	crc32c = &checksum{"x-amz-checksum-crc32c", func() hash.Hash { return crc32.New(castagnoli) }}
+	// crc64 is the only one that S3 takes with parts of an upload that names none.
+	crc64 = &checksum{"x-amz-checksum-crc64nvme", func() hash.Hash { return crc64nvme.New() }}
 )
+
+// checksum is that of the frames of a body.
+func (c call) checksum() *checksum {
+	if c.part {
+		return crc64
+	}
+	return crc32c
+}
+
+// trailer ends the frames, after the last chunk.
+func (c *checksum) trailer(b, sum []byte) []byte {
+	b = append(b, "0\r\n"+c.name+":"...)
+	return append(base64.StdEncoding.AppendEncode(b, sum), chunkEnd+chunkEnd...)
+}
 
 // frames is a body as aws-chunked with a checksum in its trailer:
 // STREAMING-UNSIGNED-PAYLOAD-TRAILER of the S3 API.
@@ -90,16 +115,21 @@ type frames struct {
 	line  []byte // framing that comes next
 	chunk int64  // data of the chunk that comes after line
 	end   bool   // the trailer is in line, or has been
-	crc   uint64
+	kind  *checksum
+	sum   hash.Hash // of that kind
 }
 
-// framedSize is the length of size bytes in frames.
-func framedSize(size int64) int64 {
+func newFrames(body io.Reader, size int64, kind *checksum) *frames {
+	return &frames{body: body, left: size, kind: kind, sum: kind.make()}
+}
+
+// framed is the length of size bytes in frames.
+func (c *checksum) framed(size int64) int64 {
 	n := size / chunkSize * frameSize(chunkSize)
 	if rest := size % chunkSize; rest > 0 {
 		n += frameSize(rest)
 	}
-	return n + trailerSize
+	return n + int64(len(c.trailer(nil, make([]byte, c.make().Size()))))
 }
 
 func frameSize(n int64) int64 { return int64(len(chunkLine(nil, n))) + n + int64(len(chunkEnd)) }
@@ -134,8 +164,7 @@ func (f *frames) next() bool {
 		f.line = chunkLine(f.line[:0], f.chunk)
 	case !f.end:
 		f.end = true
-		sum := base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint64(nil, f.crc))
-		f.line = append(f.line, "0\r\n"+trailerName+":"+sum+"\r\n\r\n"...)
+		f.line = f.kind.trailer(f.line, f.sum.Sum(nil))
 	default:
 		return false
 	}
@@ -145,7 +174,7 @@ func (f *frames) next() bool {
 // data reads of the chunk that has begun; its end follows it.
 func (f *frames) data(p []byte) (int, error) {
 	n, err := f.body.Read(p[:min(int64(len(p)), f.chunk)])
-	f.crc = crc64nvme.Update(f.crc, p[:n])
+	_, _ = f.sum.Write(p[:n]) // never fails
 	if f.chunk -= int64(n); f.chunk == 0 {
 		f.line = append(f.line[:0], chunkEnd...)
 	}
@@ -159,11 +188,11 @@ func (f *frames) data(p []byte) (int, error) {
 }
 
 // setFramed announces frames of size bytes.
-func setFramed(r *http.Request, size int64) {
-	r.ContentLength = framedSize(size)
+func setFramed(r *http.Request, size int64, kind *checksum) {
+	r.ContentLength = kind.framed(size)
 	r.Header.Set("Content-Encoding", "aws-chunked")
 	r.Header.Set("X-Amz-Decoded-Content-Length", strconv.FormatInt(size, 10))
-	r.Header.Set("X-Amz-Trailer", trailerName)
+	r.Header.Set("X-Amz-Trailer", kind.name)
 }
 
 // etagOf is the ETag that a write was answered with, "" without.
