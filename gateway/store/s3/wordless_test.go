@@ -3,6 +3,7 @@
 package s3_test
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -20,39 +21,39 @@ var wordless = map[string]struct {
 	status int
 	again  bool // it is made again after an answer that leaves open what was done
 	tag    bool // the answer names the tag of what was written
-	call   func(*testing.T, *s3.Store, s3.Buckets) error
+	call   func(context.Context, *s3.Store, s3.Buckets) error
 }{
-	"delete": {204, true, false, func(t *testing.T, s *s3.Store, _ s3.Buckets) error { return s.Delete(t.Context(), "k") }},
-	"delete a version": {204, true, false, func(t *testing.T, s *s3.Store, _ s3.Buckets) error {
-		_, err := s.DeleteVersion(t.Context(), "k", "v1")
+	"delete": {204, true, false, func(ctx context.Context, s *s3.Store, _ s3.Buckets) error { return s.Delete(ctx, "k") }},
+	"delete a version": {204, true, false, func(ctx context.Context, s *s3.Store, _ s3.Buckets) error {
+		_, err := s.DeleteVersion(ctx, "k", "v1")
 		return err
 	}},
-	"abort": {204, true, false, func(t *testing.T, s *s3.Store, _ s3.Buckets) error {
-		return s.AbortMultipart(t.Context(), "k", "upload")
+	"abort": {204, true, false, func(ctx context.Context, s *s3.Store, _ s3.Buckets) error {
+		return s.AbortMultipart(ctx, "k", "upload")
 	}},
-	"remove tags": {204, true, false, func(t *testing.T, s *s3.Store, _ s3.Buckets) error { return s.SetTags(t.Context(), "k", "", nil) }},
-	"set tags": {200, true, false, func(t *testing.T, s *s3.Store, _ s3.Buckets) error {
-		return s.SetTags(t.Context(), "k", "", []store.Tag{{Key: "a", Value: "b"}})
+	"remove tags": {204, true, false, func(ctx context.Context, s *s3.Store, _ s3.Buckets) error { return s.SetTags(ctx, "k", "", nil) }},
+	"set tags": {200, true, false, func(ctx context.Context, s *s3.Store, _ s3.Buckets) error {
+		return s.SetTags(ctx, "k", "", []store.Tag{{Key: "a", Value: "b"}})
 	}},
-	"retain": {200, true, false, func(t *testing.T, s *s3.Store, _ s3.Buckets) error {
-		return s.Retain(t.Context(), "k", "", store.Retention{Mode: store.Governance, Until: time.Now().Add(time.Hour).UTC().Truncate(time.Second)})
+	"retain": {200, true, false, func(ctx context.Context, s *s3.Store, _ s3.Buckets) error {
+		return s.Retain(ctx, "k", "", store.Retention{Mode: store.Governance, Until: time.Now().Add(time.Hour).UTC().Truncate(time.Second)})
 	}},
-	"put": {200, false, true, func(t *testing.T, s *s3.Store, _ s3.Buckets) error {
-		_, err := s.Put(t.Context(), "k", strings.NewReader("body"), store.PutOptions{Size: 4})
+	"put": {200, false, true, func(ctx context.Context, s *s3.Store, _ s3.Buckets) error {
+		_, err := s.Put(ctx, "k", strings.NewReader("body"), store.PutOptions{Size: 4})
 		return err
 	}},
-	"put with a condition": {200, false, true, func(t *testing.T, s *s3.Store, _ s3.Buckets) error {
-		_, err := s.Put(t.Context(), "k", strings.NewReader("body"), store.PutOptions{Size: 4, IfNoneMatch: true})
+	"put with a condition": {200, false, true, func(ctx context.Context, s *s3.Store, _ s3.Buckets) error {
+		_, err := s.Put(ctx, "k", strings.NewReader("body"), store.PutOptions{Size: 4, IfNoneMatch: true})
 		return err
 	}},
-	"part": {200, true, true, func(t *testing.T, s *s3.Store, _ s3.Buckets) error {
-		_, err := s.PutPart(t.Context(), "k", "upload", 1, strings.NewReader("body"), 4)
+	"part": {200, true, true, func(ctx context.Context, s *s3.Store, _ s3.Buckets) error {
+		_, err := s.PutPart(ctx, "k", "upload", 1, strings.NewReader("body"), 4)
 		return err
 	}},
-	"make a bucket": {200, false, false, func(t *testing.T, _ *s3.Store, b s3.Buckets) error {
-		return b.MakeBucket(t.Context(), "bucket", store.BucketOptions{ObjectLock: true})
+	"make a bucket": {200, false, false, func(ctx context.Context, _ *s3.Store, b s3.Buckets) error {
+		return b.MakeBucket(ctx, "bucket", store.BucketOptions{ObjectLock: true})
 	}},
-	"remove a bucket": {204, false, false, func(t *testing.T, _ *s3.Store, b s3.Buckets) error { return b.RemoveBucket(t.Context(), "bucket") }},
+	"remove a bucket": {204, false, false, func(ctx context.Context, _ *s3.Store, b s3.Buckets) error { return b.RemoveBucket(ctx, "bucket") }},
 }
 
 // wordlessFake answers every change so, and each HEAD with "not there".
@@ -90,7 +91,7 @@ func TestSuccessWithAnErrorInIt(t *testing.T) {
 			t.Run(name+"/"+answer, func(t *testing.T) {
 				t.Parallel()
 				f, s, b := wordlessFake(t, op.tag, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, body) })
-				if err := op.call(t, s, b); !errors.Is(err, store.ErrUnavailable) {
+				if err := op.call(t.Context(), s, b); !errors.Is(err, store.ErrUnavailable) {
 					t.Errorf("got %v, want %v", err, store.ErrUnavailable)
 				}
 				if n := f.calls(http.MethodPut) + f.calls(http.MethodDelete); op.again != (n == 3) || n == 0 {
@@ -112,7 +113,7 @@ func TestSuccessWithoutABody(t *testing.T) {
 					_ = http.NewResponseController(w).Flush()
 				}
 			})
-			if err := op.call(t, s, b); err != nil {
+			if err := op.call(t.Context(), s, b); err != nil {
 				t.Errorf("%s, no length given: %t: %v", name, flush, err)
 			}
 		}
@@ -128,14 +129,14 @@ func TestSuccessThatIsNotOne(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			_, s, b := wordlessFake(t, op.tag, func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Content-Length", "100") })
-			if err := op.call(t, s, b); op.tag != (err == nil) || err != nil && !errors.Is(err, store.ErrUnavailable) {
+			if err := op.call(t.Context(), s, b); op.tag != (err == nil) || err != nil && !errors.Is(err, store.ErrUnavailable) {
 				t.Errorf("cut off: %v", err)
 			}
 			if op.status == http.StatusOK {
 				return
 			}
 			_, s, b = wordlessFake(t, op.tag, func(http.ResponseWriter, *http.Request) {})
-			if err := op.call(t, s, b); !errors.Is(err, store.ErrUnavailable) {
+			if err := op.call(t.Context(), s, b); !errors.Is(err, store.ErrUnavailable) {
 				t.Errorf("200: %v", err)
 			}
 		})
