@@ -147,6 +147,7 @@ var stalledSteps = []struct {
 func TestBucketChangeStandsStill(t *testing.T) {
 	t.Parallel()
 	b := newBehindMaking(t, servers.MinIO(t))
+	t.Cleanup(func() { b.settle(t) }) // when the steps are over
 	for i, step := range stalledSteps {
 		t.Run(step.name, func(t *testing.T) {
 			t.Parallel()
@@ -171,6 +172,9 @@ func TestBucketChangeStandsStill(t *testing.T) {
 			}
 			h.letGo()
 			got := []int{first.wait(t), again.wait(t)}
+			for _, a := range []*asking{first, again} {
+				b.note(due{name: step.method + " " + name, answer: a.Answer, ended: endedAlike})
+			}
 			if want := map[string][]int{http.MethodPut: {200, 409}, http.MethodDelete: {204, 404}}[step.method]; !slices.Equal(got, want) {
 				t.Errorf("got %v, want %v", got, want)
 			}
@@ -191,9 +195,11 @@ func TestBucketChangeStandsStill(t *testing.T) {
 // changed makes or removes a bucket.
 func (b *behind) changed(t *testing.T, method, bucket string, want int) {
 	t.Helper()
-	if a, err := b.Try(b.Client(t, "/writer"), method, "/"+bucket, nil, 0, nil); err != nil || a.Status != want {
+	a, err := b.Try(b.Client(t, "/writer"), method, "/"+bucket, nil, 0, nil)
+	if err != nil || a.Status != want {
 		t.Fatalf("%s %s: got %d %s %v, want %d", method, bucket, a.Status, a.Body, err, want)
 	}
+	b.note(due{name: method + " " + bucket, answer: a, ended: endedAlike})
 }
 
 // What is made and what is removed take turns: of a bucket that is asked for while
@@ -296,6 +302,7 @@ func TestRemoveThatFails(t *testing.T) {
 		b.use(t, "kept")
 	}
 	b.changed(t, http.MethodDelete, "kept", http.StatusNoContent)
+	b.settle(t)
 }
 
 // A bucket whose making is answered with an error in a success is not made, and can
@@ -313,4 +320,5 @@ func TestMakeThatFails(t *testing.T) {
 		b.changed(t, http.MethodPut, name, http.StatusOK)
 		b.use(t, name)
 	}
+	b.settle(t)
 }
