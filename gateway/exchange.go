@@ -140,6 +140,8 @@ func (x *exchange) name(op s3api.Op) {
 		x.event.Key = l.Prefix
 	case *s3api.ListObjectVersions:
 		x.event.Key = l.Prefix
+	case *s3api.ListMultipartUploads:
+		x.event.Key = l.Prefix
 	}
 }
 

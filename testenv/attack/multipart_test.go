@@ -171,18 +171,32 @@ func TestListedUploadsAreGranted(t *testing.T) {
 	for _, key := range []string{"a/shown", "a/secret/hidden", "q/hidden", "b-/x/shown", "topmost-hidden"} {
 		beginParts(t, shared, "/writer/lister", "/raw/"+key)
 	}
+	l := newLedger(t, shared)
 	p := &parts{t: t, g: shared, who: "/tree/uploads", target: "/raw"}
-	for _, query := range []string{"?uploads", "?uploads&prefix=a", "?uploads&delimiter=/", "?uploads&prefix=a/secret/", "?uploads&prefix=top", "?uploads&max-uploads=1", "?uploads&key-marker=a/secret/hiddem"} {
-		if a := p.do(http.MethodGet, query, ""); bytes.Contains(a.Body, []byte("hidden")) || a.Status == http.StatusOK && strings.Contains(query, "secret/&") {
-			t.Errorf("%s: got %d %s", query, a.Status, a.Body)
+	listed := func(path string) want {
+		w := went(http.StatusOK, "", "ListMultipartUploads")
+		w.event, w.path = "upload.list", path
+		return w
+	}
+	hidden := denied("ListMultipartUploads", "raw/a/secret/")
+	hidden.reason = "role_cannot"
+	for query, w := range map[string]want{
+		"?uploads": listed("raw"), "?uploads&prefix=a": listed("raw/a"), "?uploads&delimiter=/": listed("raw"), "?uploads&max-uploads=1": listed("raw"),
+		"?uploads&prefix=top": listed("raw/top"), "?uploads&key-marker=a/secret/hiddem": listed("raw"), "?uploads&prefix=q/": listed("raw/q/"), // below it may be an x/
+		"?uploads&prefix=a/secret/": hidden, "?uploads&prefix=q/y/": denied("ListMultipartUploads", "raw/q/y/"),
+		"?uploads&prefix=a/../q/": refused(http.StatusBadRequest, "InvalidArgument"),
+	} {
+		a := p.do(http.MethodGet, query, "")
+		if l.add(query, p.who, a, w); bytes.Contains(a.Body, []byte("hidden")) {
+			t.Errorf("%s: shows what is hidden: %s", query, a.Body)
 		}
 	}
 	if a := p.do(http.MethodGet, "?uploads", ""); !bytes.Contains(a.Body, []byte("a/shown")) || !bytes.Contains(a.Body, []byte("b-/x/shown")) {
 		t.Errorf("got %d %s", a.Status, a.Body)
 	}
-	if a := (&parts{t: t, g: shared, who: "/fetcher/uploads", target: "/raw"}).do(http.MethodGet, "?uploads", ""); a.Status != http.StatusForbidden {
-		t.Errorf("without list: got %d %s", a.Status, a.Body)
-	}
+	fetcher := &parts{t: t, g: shared, who: "/fetcher/uploads", target: "/raw"}
+	l.add("without list", fetcher.who, fetcher.do(http.MethodGet, "?uploads", ""), denied("ListMultipartUploads", "raw"))
+	l.check()
 }
 
 // Lists of parts that no client sends: none is a way to make the gateway grow
@@ -196,23 +210,27 @@ func TestHostileCompletes(t *testing.T) {
 	for i := range 10_001 {
 		fmt.Fprintf(&many, `<Part><PartNumber>%d</PartNumber><ETag>"0123456789abcdef0123456789abcdef-1"</ETag></Part>`, i+1)
 	}
-	bomb := `<!DOCTYPE a [<!ENTITY b "` + strings.Repeat("b", 1000) + `">]><CompleteMultipartUpload>` + strings.Repeat("&b;", 1000) + `</CompleteMultipartUpload>`
-	for name, body := range map[string]string{
-		"nothing": "", "no xml": "{}", "no parts": "<CompleteMultipartUpload></CompleteMultipartUpload>", "other root": "<Delete>" + one + "</Delete>",
-		"10,001 parts": "<CompleteMultipartUpload>" + many.String() + "</CompleteMultipartUpload>", "bomb": bomb, "deep": strings.Repeat("<a>", 10_000),
-		"huge": "<CompleteMultipartUpload>" + strings.Repeat(" ", 3<<20) + one + "</CompleteMultipartUpload>", "twice": "<CompleteMultipartUpload>" + one + one + "</CompleteMultipartUpload>",
-		"negative": "<CompleteMultipartUpload>" + strings.Replace(one, ">1<", ">-1<", 1) + "</CompleteMultipartUpload>",
-		"trailing": "<CompleteMultipartUpload>" + one + "</CompleteMultipartUpload><x/>", "two numbers": "<CompleteMultipartUpload>" + strings.Replace(one, "<ETag>", "<PartNumber>2</PartNumber><ETag>", 1) + "</CompleteMultipartUpload>",
+	document := func(inner string) string {
+		return "<CompleteMultipartUpload>" + inner + "</CompleteMultipartUpload>"
+	}
+	l := newLedger(t, shared)
+	for name, c := range map[string]struct{ body, code string }{
+		"nothing": {"", "MissingRequestBodyError"}, "no xml": {"{}", "MalformedXML"}, "no parts": {document(""), "MalformedXML"},
+		"other root": {"<Delete>" + one + "</Delete>", "MalformedXML"}, "10,001 parts": {document(many.String()), "MalformedXML"},
+		"bomb": {`<!DOCTYPE a [<!ENTITY b "` + strings.Repeat("b", 1000) + `">]>` + document(strings.Repeat("&b;", 1000)), "MalformedXML"},
+		"deep": {strings.Repeat("<a>", 10_000), "MalformedXML"}, "huge": {document(strings.Repeat(" ", 3<<20) + one), "MaxMessageLengthExceeded"},
+		"twice": {document(one + one), "InvalidPartOrder"}, "negative": {document(strings.Replace(one, ">1<", ">-1<", 1)), "InvalidArgument"},
+		"trailing":    {document(one) + "<x/>", "MalformedXML"},
+		"two numbers": {document(strings.Replace(one, "<ETag>", "<PartNumber>2</PartNumber><ETag>", 1)), "MalformedXML"},
 	} {
-		if a := p.do(http.MethodPost, p.query(""), body); a.Status != http.StatusBadRequest || errorOf(a).Code == "" {
-			t.Errorf("%s: got %d %.300s, want 400", name, a.Status, a.Body)
-		}
+		w := refused(http.StatusBadRequest, c.code)
+		w.path = strings.TrimPrefix(p.target, "/")
+		l.add(name, p.who, p.do(http.MethodPost, p.query(""), c.body), w)
 	}
 	if a := p.do(http.MethodGet, "", ""); a.Status != http.StatusNotFound {
 		t.Errorf("an object is there: %d", a.Status)
 	}
 	p.lines = one
-	if a := p.complete(); a.Status != http.StatusOK {
-		t.Errorf("the honest list: got %d %s", a.Status, a.Body)
-	}
+	l.add("the honest list", p.who, p.complete(), went(http.StatusOK, "", "CompleteMultipartUpload"))
+	l.check()
 }
