@@ -135,13 +135,8 @@ func (x *exchange) name(op s3api.Op) {
 	x.op = op
 	x.event.Action, x.event.Bucket, x.event.Key = op.Action(), r.Bucket, r.Key
 	x.event.VersionID = versionOf(op)
-	switch l := op.(type) {
-	case *s3api.ListObjects:
-		x.event.Key = l.Prefix
-	case *s3api.ListObjectVersions:
-		x.event.Key = l.Prefix
-	case *s3api.ListMultipartUploads:
-		x.event.Key = l.Prefix
+	if prefix, ok := listedBelow(op); ok {
+		x.event.Key = prefix
 	}
 }
 

@@ -126,3 +126,16 @@ func (x *exchange) listBuckets(op *s3api.ListBuckets, _ policy.Grant) error {
 	s3api.WriteBuckets(x.w, op, shown)
 	return nil
 }
+
+// listedBelow is the prefix of a listing; false of what is none.
+func listedBelow(op s3api.Op) (string, bool) {
+	switch l := op.(type) {
+	case *s3api.ListObjects:
+		return l.Prefix, true
+	case *s3api.ListObjectVersions:
+		return l.Prefix, true
+	case *s3api.ListMultipartUploads:
+		return l.Prefix, true
+	}
+	return "", false
+}
