@@ -2,15 +2,18 @@
 
 package envelope
 
-import (
-	"io"
-	"sync"
-)
+import "io"
 
-// aheadPieces is how many pieces a batch has that is made while another is
-// written: about 512 KiB. Two are held at a time. Measured with one stream: four
-// gain little, sixteen nothing more.
-const aheadPieces = 8
+const (
+	// aheadPieces is how many pieces a batch has that is made while another is
+	// written: about 512 KiB. Measured with one stream: four gain little, sixteen
+	// nothing more.
+	aheadPieces = 8
+	// aheadBatches is how many batches a stream has at a time if it makes them
+	// by itself: one that is written and one that is made. With lots it is one
+	// more.
+	aheadBatches = 2
+)
 
 // batch is what is written at once.
 type batch struct {
@@ -19,25 +22,26 @@ type batch struct {
 	err error // stands behind the n bytes
 	// panicked is what making it ended with, nil if it did not panic.
 	panicked any
+	made     chan struct{} // of a lot: closed when all of this is there
+	room     chan struct{} // where it has its place, nil for a lot
 }
 
 // ahead makes batches while others are written: what a stream waits for at its
 // source, and what it waits for where it goes to, then add up no more.
 type ahead struct {
 	p    *pump
-	out  chan batch
+	out  chan *batch
+	room chan struct{} // the places of batches that are not lots
 	stop chan struct{} // closed when nobody takes batches any more; p looks, too
-	done sync.WaitGroup
 }
 
-// writeAhead writes the rest of the stream. The source is not read any more
-// when it returns.
+// writeAhead writes the rest of the stream. When it returns the source is not
+// read any more and nobody is at work.
 func (p *pump) writeAhead(w io.Writer) (total int64, err error) {
-	a := &ahead{p: p, out: make(chan batch), stop: make(chan struct{})}
+	a := &ahead{p: p, out: make(chan *batch, 1), room: make(chan struct{}, aheadBatches), stop: make(chan struct{})}
 	p.stop = a.stop
-	a.done.Go(a.run)
-	defer a.done.Wait()
-	defer close(a.stop)
+	go a.run()
+	defer a.end()
 	for b := range a.out {
 		n, err := b.write(w)
 		total += int64(n)
@@ -51,17 +55,28 @@ func (p *pump) writeAhead(w io.Writer) (total int64, err error) {
 	return total, io.ErrUnexpectedEOF // not reached: the last batch has an error
 }
 
+// end waits for run, which then closes out.
+func (a *ahead) end() {
+	close(a.stop)
+	for b := range a.out {
+		b.drop()
+	}
+}
+
 // run makes batches, longer each time up to aheadPieces, until the stream has
 // ended or nobody takes them.
 func (a *ahead) run() {
 	defer close(a.out)
 	for pieces := 2; ; pieces = min(2*pieces, aheadPieces) {
-		b := a.p.make(pieces)
-		last := b.err != nil || b.panicked != nil
+		b := a.next(pieces)
+		if b == nil {
+			return
+		}
+		last := b.made == nil && (b.err != nil || b.panicked != nil)
 		select {
 		case a.out <- b:
 		case <-a.stop:
-			b.buf.put()
+			b.drop()
 			return
 		}
 		if last {
@@ -70,10 +85,26 @@ func (a *ahead) run() {
 	}
 }
 
+// next is a lot or, where there is none, a batch that is made here. It is nil if
+// nobody takes batches any more.
+func (a *ahead) next(pieces int) *batch {
+	if b := a.p.lot(pieces); b != nil {
+		return b
+	}
+	select {
+	case a.room <- struct{}{}:
+	case <-a.stop:
+		return nil
+	}
+	b := a.p.make(pieces)
+	b.room = a.room
+	return b
+}
+
 // make gathers a batch of up to so many pieces, or of less when the pump is
 // stopped: nobody wants the batch then.
-func (p *pump) make(pieces int) (b batch) {
-	b.buf = getBuffer(int64(pieces * p.unit))
+func (p *pump) make(pieces int) (b *batch) {
+	b = &batch{buf: getBuffer(int64(pieces * p.unit))}
 	defer func() { b.panicked = recover() }() // to go on where the stream is written
 	b.n, b.err = p.gather(b.buf.b[:pieces*p.unit])
 	return b
@@ -81,8 +112,9 @@ func (p *pump) make(pieces int) (b batch) {
 
 // write writes a batch and gives its memory back. The error is that of the
 // writer, or else the one that stands behind the batch.
-func (b batch) write(w io.Writer) (int, error) {
-	defer b.buf.put()
+func (b *batch) write(w io.Writer) (int, error) {
+	defer b.drop()
+	b.wait()
 	if b.panicked != nil {
 		panic(b.panicked)
 	}
@@ -94,4 +126,19 @@ func (b batch) write(w io.Writer) (int, error) {
 		return n, err
 	}
 	return n, b.err
+}
+
+func (b *batch) wait() {
+	if b.made != nil {
+		<-b.made
+	}
+}
+
+// drop gives its memory and its place back.
+func (b *batch) drop() {
+	b.wait()
+	b.buf.put()
+	if b.room != nil {
+		<-b.room
+	}
 }

@@ -95,3 +95,24 @@ func TestAheadWritesWhatIsBeforeAFault(t *testing.T) {
 		}
 	}
 }
+
+// After a fault nothing comes any more, though more may have been made.
+func TestAheadFaultIsFinal(t *testing.T) {
+	t.Parallel()
+	plain := noise(100 * SegmentSize)
+	for _, segment := range []int{0, 1, 3, 20, 60} {
+		o, stored := sealedObject(t, plain)
+		stored = flipped(stored, segment*storedSegment+40)
+		r := o.OpenAll(bytes.NewReader(stored), int64(len(stored)))
+		if _, err := r.WriteTo(io.Discard); Fault(err) != ruleSegment {
+			t.Fatalf("segment %d: %v", segment, err)
+		}
+		n, err := r.Read(make([]byte, 4*SegmentSize))
+		if n > 0 || Fault(err) != ruleSegment {
+			t.Errorf("segment %d: %d bytes and %v after the fault", segment, n, err)
+		}
+		if m := r.Manifest(); m != nil {
+			t.Errorf("segment %d: a body with a fault has a manifest", segment)
+		}
+	}
+}

@@ -5,19 +5,17 @@ package envelope
 import "sync"
 
 // The sizes that buffers come in, in bytes: one stored segment, four of them
-// (what is read from a source at once), eight (what is written at once), sixteen
-// (what is read to be shared among processors).
+// (what is read from a source at once), eight (what is written at once).
 // Measured: larger ones are not faster, smaller ones cost more calls.
 const (
 	oneSegment  = storedSegment
 	readBatch   = 4 * storedSegment
 	writeBatch  = aheadPieces * storedSegment
-	sharedBatch = 16 * storedSegment
-	bufferSizes = 4
+	bufferSizes = 3
 )
 
 var (
-	classes = [bufferSizes]int{oneSegment, readBatch, writeBatch, sharedBatch}
+	classes = [bufferSizes]int{oneSegment, readBatch, writeBatch}
 	pools   [bufferSizes]sync.Pool
 )
 

@@ -3,6 +3,7 @@
 package envelope
 
 import (
+	"bytes"
 	"io"
 	"runtime"
 	"slices"
@@ -44,12 +45,10 @@ func benchEight(b *testing.B, do func()) {
 	b.ReportMetric(float64(usedTime()-before)*1000/float64(b.N)/(8*benchSize), "ps/B")
 }
 
-// openHeld opens a body that is all in the buffer of its source.
+// openHeld opens a body that is in memory.
 func openHeld(b *testing.B, o *Object, stored []byte) {
 	b.Helper()
-	src := &source{r: eofReader{}, buf: &buffer{b: stored}, hi: len(stored)}
-	all := &openAll{openStep: openStep{body: &o.body, src: src, left: benchSize}, object: o}
-	drain(b, newPump(keepBuffer{all}))
+	drain(b, o.OpenAll(bytes.NewReader(stored), int64(len(stored))))
 }
 
 func sealIdle(b *testing.B) {

@@ -34,7 +34,7 @@ func (s *openStep) step(dst []byte) ([]byte, error) {
 	if s.done() {
 		return nil, io.EOF
 	}
-	plain, err := s.segments(dst)
+	plain, err := s.segment(dst)
 	if err != nil {
 		return plain, err
 	}
@@ -51,24 +51,27 @@ func (s *openStep) done() bool {
 	return s.left == 0 && (!s.whole || s.next.part >= len(s.body.parts))
 }
 
-// segments opens the next one, or several if dst has room for them.
-func (s *openStep) segments(dst []byte) ([]byte, error) {
-	n := min(cap(dst)/SegmentSize, s.inner())
-	if n < stream.MinShared {
-		return s.segment(dst)
+// lot leaves to step whatever is not taken whole, and what is last.
+func (s *openStep) lot(n int, stopped func() bool) (*buffer, func([]byte) ([]byte, error)) {
+	if s.done() || s.inner() < minLot {
+		return nil, nil
 	}
-	opener := s.part()
-	sealed, err := s.src.several(storedSegment, min(n, opener.Want()))
-	if err != nil {
-		return nil, reading(err)
+	at, run := s.next, s.part().Run(uint64(s.next.pos), min(n, s.inner()))
+	from, sealed := s.src.lend(storedSegment, run.Len(), stopped)
+	if from == nil {
+		return nil, nil
 	}
-	plain, err := opener.Inners(dst, sealed, uint64(s.next.pos))
-	s.next.pos += int64(len(plain) / SegmentSize)
-	s.left -= int64(len(plain))
-	if err != nil {
-		return plain, s.refused()
+	count := int64(len(sealed) / storedSegment)
+	s.next.pos += count
+	s.left -= count * SegmentSize
+	return from, func(dst []byte) ([]byte, error) {
+		plain, err := run.Open(dst, sealed)
+		if err != nil {
+			at.pos += int64(len(plain) / SegmentSize)
+			return plain, s.refused(at)
+		}
+		return plain, nil
 	}
-	return plain, nil
 }
 
 // inner is how many segments follow that the range takes whole, and that are
@@ -90,7 +93,7 @@ func (s *openStep) segment(dst []byte) ([]byte, error) {
 	}
 	plain, err := s.open(dst, sealed, at)
 	if err != nil {
-		return nil, s.refused()
+		return nil, s.refused(at)
 	}
 	s.next = at.next(l)
 	plain = plain[s.skip:]
@@ -99,10 +102,10 @@ func (s *openStep) segment(dst []byte) ([]byte, error) {
 	return plain, nil
 }
 
-// refused is the error of the next segment, which does not open.
-func (s *openStep) refused() error {
-	number := s.body.parts[s.next.part].Number
-	return fmt.Errorf("opening segment %d of part %d: %w", s.next.pos, number, &authError{ruleSegment})
+// refused is the error of a segment that does not open.
+func (s *openStep) refused(at place) error {
+	number := s.body.parts[at.part].Number
+	return fmt.Errorf("opening segment %d of part %d: %w", at.pos, number, &authError{ruleSegment})
 }
 
 func (s *openStep) open(dst, sealed []byte, at place) ([]byte, error) {
@@ -131,7 +134,7 @@ func (s *openAll) step(dst []byte) ([]byte, error) {
 	if s.ended() {
 		return nil, io.EOF
 	}
-	plain, err := s.segments(dst)
+	plain, err := s.segment(dst)
 	if err != nil {
 		return plain, err
 	}

@@ -8,10 +8,14 @@ import "io"
 // pump turns them into readers.
 type stepper interface {
 	// step makes the next piece in dst, which is empty and has room for
-	// unit() bytes, or several of unit() bytes where there is room for them. It
-	// returns what it made and an error, which stands behind that: io.EOF at
-	// the end. A piece may be empty.
+	// unit() bytes. It returns what it made and an error, which stands behind
+	// that: io.EOF at the end. A piece may be empty.
 	step(dst []byte) ([]byte, error)
+	// lot is step for up to n pieces of unit() bytes, for another goroutine to
+	// make: from is what they are made of, in memory that is the caller's from
+	// now on, work makes them. It returns no work where step must make the next
+	// piece, and when stopped reports true.
+	lot(n int, stopped func() bool) (from *buffer, work func(dst []byte) ([]byte, error))
 	// unit is the longest piece in bytes.
 	unit() int
 	// direct reports whether the next piece may be made in a caller's own
@@ -109,7 +113,18 @@ func (p *pump) WriteTo(w io.Writer) (int64, error) {
 		return int64(n), err
 	}
 	rest, err := p.writeAhead(w)
+	if err != nil {
+		p.fail(err)
+	}
 	return int64(n) + rest, err
+}
+
+// fail makes err what every read gives from now on, whatever was made behind it.
+func (p *pump) fail(err error) {
+	if p.err == nil {
+		p.end(err)
+	}
+	p.out, p.err = nil, err
 }
 
 // gather reads until b is full, the stream ends or the pump is stopped.

@@ -34,13 +34,6 @@ func (s *sealStep) step(dst []byte) ([]byte, error) {
 		return dst[:n], err
 	}
 	size := s.plain.remaining()
-	if n := min(cap(dst)/storedSegment, int(innerOf(size))); n >= stream.MinShared {
-		plain, err := s.plain.several(SegmentSize, min(n, s.floe.Want()))
-		if err != nil {
-			return nil, readingPlain(err)
-		}
-		return s.floe.Inners(dst, plain), nil
-	}
 	plain, err := s.plain.next(int(min(size, SegmentSize)))
 	if err != nil {
 		return nil, readingPlain(err)
@@ -49,6 +42,20 @@ func (s *sealStep) step(dst []byte) ([]byte, error) {
 		return s.floe.Inner(dst, plain), nil
 	}
 	return s.finish(dst, plain)
+}
+
+// lot leaves the last segment to step, which checks that the plaintext ends there.
+func (s *sealStep) lot(n int, stopped func() bool) (*buffer, func([]byte) ([]byte, error)) {
+	n = s.floe.Together(int(min(int64(n), innerOf(s.plain.remaining()))))
+	if s.after != nil || n < minLot {
+		return nil, nil
+	}
+	from, plain := s.plain.lend(SegmentSize, n, stopped)
+	if from == nil {
+		return nil, nil
+	}
+	run := s.floe.Run(len(plain) / SegmentSize)
+	return from, func(dst []byte) ([]byte, error) { return run.Seal(dst, plain), nil }
 }
 
 // innerOf is how many segments of size bytes of plaintext are not the last.

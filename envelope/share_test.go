@@ -9,8 +9,10 @@ import (
 	"io"
 	"math/rand/v2"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -73,45 +75,109 @@ func TestSharedTamper(t *testing.T) {
 	}
 }
 
-// TestSharedMemory: only long reads on several processors take the memory that
-// sharing needs.
-func TestSharedMemory(t *testing.T) {
+// TestLots: only long streams are made by several goroutines, only on several
+// processors, and only while these have not enough to do.
+func TestLots(t *testing.T) {
 	onFourProcs(t)
-	for _, tc := range []struct{ segments, procs, want int }{
-		{40, 4, sharedBatch}, {40, 1, readBatch}, {4, 4, readBatch},
+	for _, tc := range []struct {
+		segments, procs, others int
+		want                    bool
+	}{
+		{40, 4, 0, true}, {40, 4, 7, true}, {40, 4, 8, false}, {40, 2, 3, true}, {40, 2, 4, false}, {40, 1, 0, false}, {4, 4, 0, false}, {5, 4, 0, true},
 	} {
 		runtime.GOMAXPROCS(tc.procs)
-		plain := noise(tc.segments*SegmentSize - 100)
-		o, stored := sealedObject(t, plain)
-		r := o.OpenAll(bytes.NewReader(stored), int64(len(stored)))
-		if _, err := io.ReadFull(r, make([]byte, len(plain)/2)); err != nil {
-			t.Fatal(err)
+		lots.Store(int32(tc.others))
+		o, stored := sealedObject(t, noise(tc.segments*SegmentSize-100))
+		b := o.OpenAll(bytes.NewReader(stored), int64(len(stored))).lot(aheadPieces)
+		if b != nil {
+			b.drop()
 		}
-		if got := len(r.all.src.buf.b); got != tc.want {
-			t.Errorf("%d segments, %d processors: a buffer of %d bytes, want %d", tc.segments, tc.procs, got, tc.want)
+		if left := int(lots.Swap(0)); (b != nil) != tc.want || left != tc.others {
+			t.Errorf("%d segments, %d processors, %d other lots: a lot: %t, want %t; %d are left", tc.segments, tc.procs, tc.others, b != nil, tc.want, left-tc.others)
 		}
 	}
 }
 
-// TestSourceFits: a source takes a large buffer and gives it back, as it is asked
-// for more and for less at once, and loses nothing.
-func TestSourceFits(t *testing.T) {
-	t.Parallel()
-	plain := noise(6 << 20)
-	src := newSource(pieces{bytes.NewReader(plain), 77777}, int64(len(plain)))
-	var all []byte
-	for i, count := range []int{4, 16, 16, 4, 1, 16, 4, 4} {
-		b, err := src.several(SegmentSize, count)
-		if err != nil || len(b) == 0 || len(b)%SegmentSize > 0 || len(b) > count*SegmentSize {
-			t.Fatalf("%d segments: %d bytes, error %v", count, len(b), err)
-		}
-		all = append(all, b...)
-		if want := map[bool]int{true: sharedBatch, false: readBatch}[count == 16]; count > 1 && len(src.buf.b) != want {
-			t.Errorf("after call %d, of %d segments: a buffer of %d bytes, want %d", i, count, len(src.buf.b), want)
+// TestLotsAtOnce: while one is in work, another is, and what comes out is in order.
+func TestLotsAtOnce(t *testing.T) {
+	onFourProcs(t)
+	plain := noise(100 * SegmentSize)
+	o, stored := sealedObject(t, plain)
+	most := atomic.Int32{}
+	for deadline := time.Now().Add(time.Minute); most.Load() < 2 && time.Now().Before(deadline); {
+		got, err := wholeReads["written"](o.OpenAll(readFunc{bytes.NewReader(stored), func() { most.Store(max(most.Load(), lots.Load())) }}, int64(len(stored))))
+		if err != nil || !bytes.Equal(got, plain) {
+			t.Fatalf("%d bytes, error %v", len(got), err)
 		}
 	}
-	if !bytes.Equal(all, plain[:len(all)]) {
-		t.Error("bytes were lost or exchanged")
+	if most.Load() < 2 {
+		t.Errorf("at most %d lots were in work at once", most.Load())
+	}
+}
+
+// readFunc calls f before each read.
+type readFunc struct {
+	r io.Reader
+	f func()
+}
+
+func (r readFunc) Read(b []byte) (int, error) {
+	r.f()
+	return r.r.Read(b)
+}
+
+// TestSourceLends: whatever is taken in turn, lent or not, and however it comes,
+// nothing is lost, and what was lent stays as it was.
+func TestSourceLends(t *testing.T) {
+	t.Parallel()
+	plain := noise(9 << 20)
+	for _, piece := range []int{1000, 16 << 10, 77777, 1 << 20} {
+		src := newSource(pieces{bytes.NewReader(plain), piece}, int64(len(plain)))
+		var lent [][]byte
+		for i, count := range []int{4, 8, 8, 1, 0, 0, 8, 4, 0, 8, 2, 1, 8, 8} {
+			if count == 0 {
+				b, err := src.next(SegmentSize)
+				if err != nil {
+					t.Fatal(err)
+				}
+				lent = append(lent, bytes.Clone(b))
+				continue
+			}
+			from, b := src.lend(SegmentSize, count, func() bool { return false })
+			if from == nil || len(b) != count*SegmentSize {
+				t.Fatalf("call %d: %d bytes for %d segments", i, len(b), count)
+			}
+			lent = append(lent, b)
+		}
+		if all := slices.Concat(lent...); !bytes.Equal(all, plain[:len(all)]) {
+			t.Errorf("in pieces of %d: bytes were lost or exchanged", piece)
+		}
+	}
+}
+
+// TestSourceLendsWhatCame: a source that fails has what came before, and whoever
+// stops it does not wait for more than one read.
+func TestSourceLendsWhatCame(t *testing.T) {
+	t.Parallel()
+	plain := noise(5*SegmentSize + 100)
+	never := func() bool { return false }
+	src := newSource(io.MultiReader(bytes.NewReader(plain), failing{errSource}), 20*SegmentSize)
+	if _, b := src.lend(SegmentSize, 8, never); !bytes.Equal(b, plain[:5*SegmentSize]) {
+		t.Errorf("%d bytes were lent before the failure", len(b))
+	}
+	if from, _ := src.lend(SegmentSize, 8, never); from != nil {
+		t.Error("less than a segment was lent")
+	}
+	if _, err := src.next(SegmentSize); !errors.Is(err, errSource) {
+		t.Errorf("after it: %v", err)
+	}
+	reads := 0
+	src = newSource(pieces{bytes.NewReader(plain), 1000}, 5*SegmentSize)
+	if from, _ := src.lend(SegmentSize, 4, func() bool { reads++; return reads > 3 }); from != nil || src.hi != 3000 {
+		t.Errorf("%d bytes were read after it was stopped at 3000", src.hi)
+	}
+	if b, err := src.next(SegmentSize); err != nil || !bytes.Equal(b, plain[:SegmentSize]) {
+		t.Errorf("what came before the stop: %d bytes, error %v", len(b), err)
 	}
 }
 
@@ -246,6 +312,9 @@ func TestSharedAbandoned(t *testing.T) {
 		})
 	}
 	wg.Wait()
+	if n := lots.Load(); n != 0 {
+		t.Errorf("%d lots are left", n)
+	}
 	for deadline := time.Now().Add(time.Minute); runtime.NumGoroutine() > before; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("%d goroutines, %d before", runtime.NumGoroutine(), before)

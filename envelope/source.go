@@ -22,7 +22,7 @@ type source struct {
 	err    error // of r, reported once what came before it has been used
 	left   int64 // bytes still to be read from r
 	buf    *buffer
-	lo, hi int // buf.b[lo:hi] has been read from r and not been used
+	lo, hi int // buf.b[lo:hi] has been read from r and not been used; without buf nothing has
 }
 
 func newSource(r io.Reader, n int64) *source {
@@ -41,40 +41,69 @@ func (s *source) next(n int) ([]byte, error) {
 	return s.take(n), nil
 }
 
-// several is next for count pieces of n bytes, or for fewer if no more have come:
-// it waits for the first alone. The buffer is larger where many are wanted, and
-// smaller again where not. An error of r comes once what came before it is used.
-func (s *source) several(n, count int) ([]byte, error) {
-	s.fit(n * count)
-	if err := s.have(n); err != nil {
-		return nil, err
+// lend is next for count pieces of n bytes, or for as many as come before r fails,
+// in a buffer that is the caller's from now on. It returns none when stopped
+// says so between two reads, or when not even one piece comes: next says why.
+func (s *source) lend(n, count int, stopped func() bool) (*buffer, []byte) {
+	if s.hi-s.lo < n*count {
+		s.front(int64(n * count))
 	}
-	return s.take(n * min(count, (s.hi-s.lo)/n)), nil
+	for s.hi-s.lo < n*count {
+		if stopped() {
+			return nil, nil
+		}
+		if s.fill(n*count) != nil {
+			break
+		}
+	}
+	whole := min(count, (s.hi-s.lo)/n) * n
+	if whole == 0 {
+		return nil, nil
+	}
+	return s.part(whole)
 }
 
-// fit changes to a buffer that suits reading n bytes, if they are not there yet.
-// Memory beyond a few segments is for those who gain by it: it is taken from
-// the caches of everyone.
-func (s *source) fit(n int) {
-	large := n > readBatch
-	if s.hi-s.lo >= n || large == (len(s.buf.b) > readBatch) {
+// part hands over the buffer with n bytes in front, or a copy of them where more
+// than that would have to be copied otherwise.
+func (s *source) part(n int) (*buffer, []byte) {
+	lent, rest := s.buf, s.buf.b[s.lo+n:s.hi]
+	if s.lo > 0 || len(rest) > n {
+		lent = getBuffer(int64(n))
+		copy(lent.b, s.take(n))
+		return lent, lent.b[:n]
+	}
+	s.buf = nil
+	if len(rest) > 0 {
+		s.buf = getBuffer(int64(len(rest)))
+		copy(s.buf.b, rest)
+	}
+	s.hi -= n
+	return lent, lent.b[:n]
+}
+
+// front moves what has been read to the front of a buffer that has room for n
+// bytes, or for as many as there will be.
+func (s *source) front(n int64) {
+	if s.buf != nil && int64(len(s.buf.b)) >= min(n, s.remaining()) {
+		s.hi = copy(s.buf.b, s.buf.b[s.lo:s.hi])
+		s.lo = 0
 		return
 	}
-	other := getBuffer(min(s.remaining(), int64(max(n, readBatch))))
-	s.hi = copy(other.b, s.buf.b[s.lo:s.hi])
-	s.lo = 0
-	s.buf.put()
-	s.buf = other
+	other := getBuffer(min(max(n, readBatch), s.remaining()))
+	if s.buf != nil {
+		s.hi = copy(other.b, s.buf.b[s.lo:s.hi])
+		s.buf.put()
+	}
+	s.lo, s.buf = 0, other
 }
 
 // have reads until n bytes are there.
 func (s *source) have(n int) error {
 	if s.hi-s.lo < n {
-		s.hi = copy(s.buf.b, s.buf.b[s.lo:s.hi])
-		s.lo = 0
+		s.front(int64(n))
 	}
 	for s.hi-s.lo < n {
-		if err := s.fill(); err != nil {
+		if err := s.fill(len(s.buf.b)); err != nil {
 			return err
 		}
 	}
@@ -87,9 +116,10 @@ func (s *source) take(n int) []byte {
 	return b
 }
 
-// fill reads some more, as much as comes at once.
-func (s *source) fill() error {
-	n, err := s.read(s.buf.b[s.hi:min(int64(len(s.buf.b)), int64(s.hi)+s.left)])
+// fill reads some more, as much as comes at once, until limit bytes of the buffer
+// are used.
+func (s *source) fill(limit int) error {
+	n, err := s.read(s.buf.b[s.hi:min(int64(limit), int64(s.hi)+s.left)])
 	s.hi += n
 	s.left -= int64(n)
 	if err == io.EOF { //nolint:errorlint // io.Reader returns io.EOF itself; a wrapped one is a failure

@@ -2,10 +2,7 @@
 
 package stream
 
-import (
-	"crypto/subtle"
-	"slices"
-)
+import "crypto/subtle"
 
 // Opener opens segments of one message at any position. It is for one
 // goroutine.
@@ -58,44 +55,5 @@ func (o *Opener) open(dst, segment []byte, pos uint64, k kind, mark uint32) ([]b
 	if pos >= maxSegments {
 		return dst, ErrAuth
 	}
-	return o.m.own().open(o.m.at(pos), dst, segment, label{pos, k, mark})
-}
-
-// Inners is Inner for each of the segments, one or more, that segments holds
-// from pos on, by as many goroutines as that is worth. dst grows once. On
-// ErrAuth it has the plaintext of those before the first that does not open,
-// and nothing of any after that.
-func (o *Opener) Inners(dst, segments []byte, pos uint64) ([]byte, error) {
-	size := o.m.plain + Overhead
-	all := len(segments) / size
-	if all == 0 || len(segments)%size != 0 || pos > maxSegments-uint64(all) {
-		return dst, ErrAuth
-	}
-	dst = slices.Grow(dst, all*o.m.plain)
-	for len(segments) > 0 {
-		n := o.m.together(pos, len(segments)/size)
-		good := o.inners(dst[len(dst):][:n*o.m.plain], segments[:n*size], pos)
-		if dst = dst[:len(dst)+good*o.m.plain]; good < n {
-			return dst, ErrAuth
-		}
-		segments, pos = segments[n*size:], pos+uint64(n)
-	}
-	return dst, nil
-}
-
-// Want is how many segments the next call of Inners had best be given, at most.
-func (o *Opener) Want() int { return o.m.team.want() }
-
-// inners opens segments of one AEAD into out, and returns how many there are
-// before the first that does not open.
-func (o *Opener) inners(out, segments []byte, pos uint64) (good int) {
-	plain, aead := o.m.plain, o.m.at(pos)
-	good = o.m.team.each(len(out)/plain, func(w *worker, i int) bool {
-		segment := segments[i*(plain+Overhead):][:plain+Overhead]
-		_, err := w.open(aead, out[i*plain:][:0:plain], segment, label{pos + uint64(i), inner, innerMark})
-		return err == nil
-	})
-	// What opened behind one that did not is of a message that is not whole.
-	clear(out[good*plain:])
-	return good
+	return o.m.own.open(o.m.at(pos), dst, segment, label{pos, k, mark})
 }

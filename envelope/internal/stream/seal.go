@@ -2,10 +2,7 @@
 
 package stream
 
-import (
-	"crypto/rand"
-	"slices"
-)
+import "crypto/rand"
 
 // Sealer seals one message, front to back. It draws its own IV and counts its
 // own positions: there is no way to seal twice under one IV and position,
@@ -57,7 +54,7 @@ func (s *Sealer) Final(dst, plain []byte) []byte {
 
 func (s *Sealer) seal(dst, plain []byte, k kind, mark uint32) []byte {
 	pos := s.take(1)
-	return s.m.own().seal(s.m.at(pos), dst, plain, label{pos, k, mark})
+	return s.m.own.seal(s.m.at(pos), dst, plain, label{pos, k, mark})
 }
 
 // take gives out n positions, each of them once, and returns the first.
@@ -68,35 +65,4 @@ func (s *Sealer) take(n int) uint64 {
 	pos := s.pos
 	s.pos += uint64(n)
 	return pos
-}
-
-// Inners is Inner for each of the segments that plain holds, one or more, by as
-// many goroutines as that is worth. dst grows once.
-func (s *Sealer) Inners(dst, plain []byte) []byte {
-	size := s.m.plain
-	if len(plain) == 0 || len(plain)%size != 0 {
-		panic("stream: internal error: inner segments of wrong length")
-	}
-	dst = slices.Grow(dst, len(plain)/size*(size+Overhead))
-	for len(plain) > 0 {
-		n := s.m.together(s.pos, len(plain)/size)
-		dst = s.inners(dst, plain[:n*size], n)
-		plain = plain[n*size:]
-	}
-	return dst
-}
-
-// Want is how many segments the next call of Inners had best be given, at most.
-func (s *Sealer) Want() int { return s.m.team.want() }
-
-// inners seals n segments under one AEAD.
-func (s *Sealer) inners(dst, plain []byte, n int) []byte {
-	first, size := s.take(n), s.m.plain
-	aead, out := s.m.at(first), dst[len(dst):][:n*(size+Overhead)]
-	s.m.team.each(n, func(w *worker, i int) bool {
-		to := out[i*(size+Overhead):][: 0 : size+Overhead]
-		w.seal(aead, to, plain[i*size:][:size], label{first + uint64(i), inner, innerMark})
-		return true
-	})
-	return dst[:len(dst)+len(out)]
 }

@@ -67,8 +67,8 @@ func (p Params) encode() (b [paramsSize]byte) {
 }
 
 // message holds what the segments of one message share. The AEAD is cached
-// for the run of positions that use it, so a message is for one goroutine. Only
-// inside of a call do others help.
+// for the run of positions that use it, so a message is for one goroutine, but the
+// runs that it gives out are for others.
 type message struct {
 	plain, rotation int
 	context         []byte // PARAMS | IV
@@ -76,7 +76,7 @@ type message struct {
 	key             []byte // message key
 	aead            cipher.AEAD
 	run             uint64 // position>>rotation that aead is for
-	team            team
+	own             worker
 }
 
 func newMessage(p Params, key []byte, iv [IVSize]byte, aad []byte) *message {
@@ -144,6 +144,9 @@ type label struct {
 	mark uint32
 }
 
+// worker is what one goroutine has to itself.
+type worker struct{ segmentAAD [9]byte }
+
 // additional returns the AAD of a segment. The array lives in the worker so
 // that passing it to the AEAD costs no allocation.
 func (w *worker) additional(l label) []byte {
@@ -167,6 +170,3 @@ func (w *worker) open(aead cipher.AEAD, dst, segment []byte, l label) ([]byte, e
 	}
 	return out, nil
 }
-
-// own is the worker of a call that needs no help.
-func (m *message) own() *worker { return &m.team.members[0] }
