@@ -40,6 +40,8 @@ type ahead struct {
 func (p *pump) writeAhead(w io.Writer) (total int64, err error) {
 	a := &ahead{p: p, out: make(chan *batch, 1), room: make(chan struct{}, aheadBatches), stop: make(chan struct{})}
 	p.stop = a.stop
+	streams.Add(1)
+	defer streams.Add(-1)
 	go a.run()
 	defer a.end()
 	for b := range a.out {

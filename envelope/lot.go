@@ -10,16 +10,21 @@ import (
 // minLot is how many segments are worth a goroutine of their own.
 const minLot = 4
 
-// lots is how many are in work in this process.
-var lots atomic.Int32
+// lots is how many are in work in this process, streams how many are written that
+// might have some.
+var lots, streams atomic.Int32
+
+// spare reports whether there are processors that nobody else needs: as many
+// streams keep as many of them at work by themselves, at less cost.
+func spare() bool {
+	procs := int32(runtime.GOMAXPROCS(0))
+	return procs > 1 && streams.Load() < procs && lots.Load() < 2*procs
+}
 
 // lot has the next up to so many pieces made by a goroutine of their own, so that
-// one stream uses several processors. It returns nil where that cannot be, or
-// where all processors have enough to do: then whoever reads the stream makes its
-// pieces himself, which costs less.
+// one stream uses several processors. It returns nil where that cannot be.
 func (p *pump) lot(pieces int) (b *batch) {
-	procs := runtime.GOMAXPROCS(0)
-	if len(p.out) > 0 || p.err != nil || procs == 1 || int(lots.Load()) >= 2*procs {
+	if len(p.out) > 0 || p.err != nil || !spare() {
 		return nil
 	}
 	defer func() {

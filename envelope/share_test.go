@@ -79,21 +79,32 @@ func TestSharedTamper(t *testing.T) {
 // processors, and only while these have not enough to do.
 func TestLots(t *testing.T) {
 	onFourProcs(t)
+	defer streams.Store(0)
 	for _, tc := range []struct {
-		segments, procs, others int
-		want                    bool
+		segments, procs, others, streams int
+		want                             bool
 	}{
-		{40, 4, 0, true}, {40, 4, 7, true}, {40, 4, 8, false}, {40, 2, 3, true}, {40, 2, 4, false}, {40, 1, 0, false}, {4, 4, 0, false}, {5, 4, 0, true},
+		{40, 4, 0, 1, true},
+		{40, 4, 7, 1, true},
+		{40, 4, 8, 1, false},
+		{40, 4, 0, 3, true},
+		{40, 4, 0, 4, false},
+		{40, 2, 3, 1, true},
+		{40, 2, 4, 1, false},
+		{40, 1, 0, 0, false},
+		{4, 4, 0, 1, false},
+		{5, 4, 0, 1, true},
 	} {
 		runtime.GOMAXPROCS(tc.procs)
 		lots.Store(int32(tc.others))
+		streams.Store(int32(tc.streams))
 		o, stored := sealedObject(t, noise(tc.segments*SegmentSize-100))
 		b := o.OpenAll(bytes.NewReader(stored), int64(len(stored))).lot(aheadPieces)
 		if b != nil {
 			b.drop()
 		}
 		if left := int(lots.Swap(0)); (b != nil) != tc.want || left != tc.others {
-			t.Errorf("%d segments, %d processors, %d other lots: a lot: %t, want %t; %d are left", tc.segments, tc.procs, tc.others, b != nil, tc.want, left-tc.others)
+			t.Errorf("%+v: a lot: %t; %d are left", tc, b != nil, left-tc.others)
 		}
 	}
 }
@@ -312,8 +323,8 @@ func TestSharedAbandoned(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if n := lots.Load(); n != 0 {
-		t.Errorf("%d lots are left", n)
+	if l, s := lots.Load(), streams.Load(); l != 0 || s != 0 {
+		t.Errorf("%d lots and %d streams are left", l, s)
 	}
 	for deadline := time.Now().Add(time.Minute); runtime.NumGoroutine() > before; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
