@@ -19,6 +19,7 @@
 //     listing of the store decides nothing.
 //   - A keyring version is never active, and an old record never replaced,
 //     before the new record was read back from the bucket, unwrapped, and its
-//     key check value compared.
+//     key check value compared. Of a bucket that was removed, which holds no
+//     record any more, the record that the database will hold is unwrapped.
 //   - Every change has its audit record on stable storage before it is made.
 package rotation

@@ -113,7 +113,14 @@ func (k *Keyrings) chooseVersion(ctx context.Context, kek envelope.KEK, r *Repor
 	}
 	if len(behind) > 0 {
 		r.From, r.To = behind[0].KEKVersion, in.Version
-		return nil
+		return k.reachable(ctx, behind)
+	}
+	all, err := k.behind(ctx, r.KEK, "")
+	if err != nil {
+		return err
+	}
+	if err := k.reachable(ctx, all); err != nil {
+		return err
 	}
 	rotator, ok := kek.(envelope.Rotator)
 	if !ok {
@@ -171,6 +178,7 @@ func canary(ctx context.Context, kek envelope.KEK, to string, deployment envelop
 
 // moveRecord puts one record under version to: the new object is written and
 // proved, the row is flipped if it still is what was read, the old object goes.
+// Where the bucket was removed there are no objects, and the row alone moves.
 func (k *Keyrings) moveRecord(ctx context.Context, kek envelope.KEK, to string, v state.KeyringVersion) error {
 	old, err := k.decodeRow(v)
 	if err != nil {
@@ -187,7 +195,15 @@ func (k *Keyrings) moveRecord(ctx context.Context, kek envelope.KEK, to string, 
 	if err != nil {
 		return err
 	}
-	if err := k.putRecord(ctx, v.Home, r); err != nil {
+	gone, err := k.removed(ctx, v.Home)
+	if err != nil {
+		return err
+	}
+	put := k.putRecord
+	if gone {
+		put = k.noteRecord
+	}
+	if err := put(ctx, v.Home, r); err != nil {
 		return err
 	}
 	err = k.c.State.ReplaceRecord(ctx, v.Keyring, v.Version, v.Digest, state.Replacement{

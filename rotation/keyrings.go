@@ -138,7 +138,7 @@ func (k *Keyrings) home(bucket string) string {
 func (k *Keyrings) store(home string) (store.Store, error) {
 	s := k.c.Stores[home]
 	if s == nil {
-		return nil, fmt.Errorf("%w: bucket %q holds keyring records but is not configured", ErrConfig, home)
+		return nil, notConfigured(home)
 	}
 	return s, nil
 }

@@ -190,7 +190,7 @@ func TestABucketThatIsNotConfigured(t *testing.T) {
 	_, err := set.Active("models", "a")
 	wantErr(t, err, ErrNoKeyring)
 	_, err = w.RotateKEK(t.Context(), "main")
-	wantErr(t, err, ErrConfig, `bucket "models" holds keyring records but is not configured`)
+	wantErr(t, err, ErrConfig, `bucket "models" holds keyring records and is not in the configuration`)
 }
 
 func TestNewWantsWhatItNeeds(t *testing.T) {

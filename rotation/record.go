@@ -71,6 +71,20 @@ func (k *Keyrings) proveRecord(ctx context.Context, s store.Store, r sealed) err
 	if !bytes.Equal(b, r.bytes) {
 		return fmt.Errorf("reading keyring record %s back: %w: the store gave other bytes than were written", r.path, ErrRecord)
 	}
+	return k.proveBytes(ctx, r, b)
+}
+
+// noteRecord is putRecord where the bucket was removed and there is nothing to
+// write to: the note is what the row takes, and the record is proved as the row
+// will hold it.
+func (k *Keyrings) noteRecord(ctx context.Context, home string, r sealed) error {
+	if err := k.c.State.AddCandidate(ctx, r.noted(home)); err != nil {
+		return err
+	}
+	return k.proveBytes(ctx, r, r.bytes)
+}
+
+func (k *Keyrings) proveBytes(ctx context.Context, r sealed, b []byte) error {
 	back, err := envelope.DecodeRecord(b)
 	if err != nil {
 		return err
@@ -150,16 +164,18 @@ func (k *Keyrings) orTakeBack(ctx context.Context, home string, r sealed, err er
 }
 
 // sweep deletes the record objects that the database noted as abandoned or
-// replaced, and forgets each once it is gone. Those in buckets that are not
-// configured wait.
+// replaced, and forgets each once it is gone, be it with its bucket. Those in
+// buckets that are not configured wait.
 func (k *Keyrings) sweep(ctx context.Context) error {
 	left, err := k.c.State.Leftovers(ctx)
 	if err != nil {
 		return err
 	}
 	return each(ctx, k.c.Workers, left, func(ctx context.Context, l state.Leftover) error {
-		if k.c.Stores[l.Home] == nil {
+		if _, err := k.removed(ctx, l.Home); errors.Is(err, ErrConfig) {
 			return nil
+		} else if err != nil {
+			return err
 		}
 		if l.Kind == state.Candidate { // whoever may still be writing it must find that it is too late
 			if ok, err := k.c.State.ClaimLeftover(ctx, l.Home, l.Path); !ok || err != nil {
@@ -170,8 +186,13 @@ func (k *Keyrings) sweep(ctx context.Context) error {
 	})
 }
 
-// drop deletes one noted record object.
+// drop deletes one noted record object. One whose bucket was removed is gone.
 func (k *Keyrings) drop(ctx context.Context, home, path string) error {
+	if gone, err := k.removed(ctx, home); err != nil {
+		return err
+	} else if gone {
+		return k.c.State.ForgetLeftover(ctx, home, path)
+	}
 	s, err := k.store(home)
 	if err != nil {
 		return err

@@ -69,6 +69,8 @@ func (b *backend) RotateKEK(ctx context.Context, name string) (control.Rotation,
 		return control.Rotation{}, control.Fail(control.Conflict, "a rotation of "+name+" is running already")
 	case errors.Is(err, rotation.ErrNoRotator):
 		return control.Rotation{}, control.Fail(control.Invalid, name+" makes no versions by itself")
+	case errors.Is(err, rotation.ErrConfig): // nothing is broken, and the operator has to know which bucket it is
+		return control.Rotation{}, control.Fail(control.Conflict, err.Error())
 	case err != nil:
 		return control.Rotation{}, problemIfAway(err)
 	}
@@ -83,6 +85,15 @@ func (s *system) rotate(ctx context.Context, name string) (rotation.Report, erro
 		return rotation.Report{}, err
 	}
 	defer s.mu.Unlock()
+	if s.cfg.State.Postgres.URL != "" { // another replica may have made or removed a bucket a moment ago
+		now, err := s.db.Epoch(ctx)
+		if err == nil {
+			err = s.followTo(ctx, now)
+		}
+		if err != nil {
+			return rotation.Report{}, fmt.Errorf("taking over what other replicas changed: %w", err)
+		}
+	}
 	return s.rings.RotateKEK(ctx, name)
 }
 

@@ -28,6 +28,25 @@ func (s *system) madeBuckets(ctx context.Context) ([]state.MadeBucket, error) {
 	return slices.DeleteFunc(all, func(b state.MadeBucket) bool { return b.State != state.BucketReady }), err
 }
 
+// takeNames notes that a bucket of the configuration which has the name of one
+// that was removed is another one: its keyring's records lie in it, whoever
+// leaves it out of the configuration later. It comes after the keyrings are open,
+// so that a configuration which cannot be put in force has taken no name.
+func (s *system) takeNames(ctx context.Context, cfg *config.Config) error {
+	for _, b := range cfg.Buckets {
+		switch noted, err := s.db.BucketState(ctx, b.Name); {
+		case err != nil:
+			return err
+		case noted != state.BucketRemoved:
+			continue
+		}
+		if err := s.db.ForgetBucket(ctx, b.Name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // withMade is a configuration with buckets that were made on demand besides.
 func withMade(cfg *config.Config, made []state.MadeBucket) (*config.Config, error) {
 	out := *cfg

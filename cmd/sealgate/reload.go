@@ -125,6 +125,9 @@ func (s *system) putInForce(ctx context.Context, p *policy.Policy, cfg *config.C
 	if err != nil {
 		return err
 	}
+	if err := s.takeNames(ctx, cfg); err != nil {
+		return err
+	}
 	if err := s.level.UnmarshalText([]byte(cfg.Log.Level)); err != nil {
 		return err
 	}

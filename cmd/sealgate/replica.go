@@ -123,6 +123,11 @@ func (s *system) follow(ctx context.Context) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.followTo(ctx, now)
+}
+
+// followTo is follow for who has mu, and has read the epoch.
+func (s *system) followTo(ctx context.Context, now uint64) error {
 	if now == s.epoch {
 		return nil
 	}

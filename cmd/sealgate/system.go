@@ -214,6 +214,9 @@ func (s *system) openGateway(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("unwrapping keyrings: %w", err)
 	}
+	if err := s.takeNames(ctx, s.cfg); err != nil {
+		return awayIfSo(err)
+	}
 	certificate, err := s.openSessions(ctx)
 	if err != nil {
 		return err

@@ -73,9 +73,28 @@ func (db *DB) SetBucket(ctx context.Context, name, from, to string) error {
 	})
 }
 
-// MadeBuckets returns every bucket that was ever made, by name.
+// MadeBuckets returns every bucket that was ever made and not forgotten, by name.
 func (db *DB) MadeBuckets(ctx context.Context) ([]MadeBucket, error) {
 	return list(ctx, db, "reading the buckets made on demand", scanBucket, "SELECT name, backend, kek, object_lock, state, created FROM buckets ORDER BY name")
+}
+
+// BucketState gives the state of a bucket that was ever made, "" for another.
+func (db *DB) BucketState(ctx context.Context, name string) (string, error) {
+	states, err := list(ctx, db, "reading the state of bucket "+name, scanText, "SELECT state FROM buckets WHERE name = $1", name)
+	if len(states) == 0 {
+		return "", err
+	}
+	return states[0], err
+}
+
+// ForgetBucket drops the note of a bucket that was removed: its name is one of
+// the configuration from now on, and a bucket of that is never taken for removed.
+// One in another state, or without a note, stays as it is.
+func (db *DB) ForgetBucket(ctx context.Context, name string) error {
+	return db.change(ctx, "forgetting removed bucket "+name, pointBucketForget, func(ctx context.Context, tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, "DELETE FROM buckets WHERE name = $1 AND state = 'removed'", name)
+		return err
+	})
 }
 
 func scanBucket(row scanner) (b MadeBucket, err error) {

@@ -46,5 +46,18 @@ func TestMadeBuckets(t *testing.T) {
 		b.Created, b.ObjectLock = c.now.UTC(), true
 		must(t, db.MakeBucket(ctx, b)) // asked for again, and otherwise
 		check(MadeBucket{Name: "a", Backend: "s3", KEK: "main", State: BucketMaking, Created: c.now.UTC()}, b)
+		stateOf := func(name, want string) {
+			t.Helper()
+			if got, err := db.BucketState(ctx, name); got != want || err != nil {
+				t.Errorf("state of %s: want %q, got %q, %v", name, want, got, err)
+			}
+		}
+		must(t, db.ForgetBucket(ctx, "new"), db.ForgetBucket(ctx, "none"))
+		stateOf("new", BucketMaking) // only what was removed is forgotten
+		must(t, db.SetBucket(ctx, "a", BucketMaking, BucketRemoved))
+		stateOf("a", BucketRemoved)
+		must(t, db.ForgetBucket(ctx, "a"))
+		stateOf("a", "")
+		check(b)
 	})
 }

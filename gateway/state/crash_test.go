@@ -106,6 +106,9 @@ func life(ctx context.Context, c Config) error {
 		func() error { return db.AbandonUpload(ctx, idle.ID, time.Now(), time.Now()) },
 		func() error { return db.ForgetUpload(ctx, u.ID) },
 		func() error { return db.MakeBucket(ctx, MadeBucket{Name: "new", Backend: "disk", KEK: "local"}) },
+		func() error { return db.SetBucket(ctx, "new", BucketMaking, BucketRemoved) },
+		func() error { return db.ForgetBucket(ctx, "new") },
+		func() error { return db.MakeBucket(ctx, MadeBucket{Name: "new", Backend: "disk", KEK: "local"}) },
 		func() error { return db.SetBucket(ctx, "new", BucketMaking, BucketReady) },
 		func() error { return reg.Beat(ctx) },
 		func() error { return reg.Release(ctx) },
@@ -203,7 +206,7 @@ func TestKilledAtEveryStep(t *testing.T) {
 			}
 			want = append(want, got)
 		}
-		if got := whole.facts(t); got != "true 1 1 0 4 version "+replacement(1).Path+StateDecryptOnly+replacement(1).Digest+
+		if got := whole.facts(t); got != "true 1 1 0 5 version "+replacement(1).Path+StateDecryptOnly+replacement(1).Digest+
 			" leftover lostsuperseded bucket newready upload 2aborting0 false 0 0 upload 3aborting0 false 0 0" {
 			t.Errorf("at the end: %s", got)
 		}

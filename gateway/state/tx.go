@@ -43,6 +43,7 @@ const (
 	pointStagedForget     = "state.staged.forget.commit"
 	pointBucketMake       = "state.bucket.make.commit"
 	pointBucketState      = "state.bucket.state.commit"
+	pointBucketForget     = "state.bucket.forget.commit"
 )
 
 // PersistPoints lists every name that Config.Persist is called with.
@@ -52,7 +53,7 @@ var PersistPoints = []string{
 	pointInstanceRelease, pointLogRegister,
 	pointUploadCreate, pointUploadOpen, pointUploadIssue, pointUploadFreeze, pointUploadThaw, pointUploadFinish, pointUploadAbort,
 	pointUploadAbandon, pointUploadForget, pointReceipt, pointStagedAdd, pointStagedForget,
-	pointBucketMake, pointBucketState,
+	pointBucketMake, pointBucketState, pointBucketForget,
 }
 
 // change runs fn in one transaction and commits it, durably on return. An

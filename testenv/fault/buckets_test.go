@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/sealgate/sealgate/certs/certstest"
@@ -94,4 +95,69 @@ func TestKillWhileChangingBuckets(t *testing.T) {
 			verify(t, g)
 		})
 	}
+}
+
+// A configuration takes the name of a bucket that was removed, and the gateway is
+// killed as it notes that. From then on it is a bucket of the configuration: one
+// that is left out later holds up a rotation, and is not taken for removed.
+func TestKillWhileTakingABucketsName(t *testing.T) {
+	t.Parallel()
+	const others = "datasets: {backend: disk}, features: {backend: disk}, models: {backend: disk}, raw: {backend: disk}"
+	g, err := gate.New(t, gate.Options{
+		Dir: shortDir(t), CA: certstest.NewCA(t, gate.TrustDomain), Tags: []string{"killpoints"}, Policy: bucketPolicy,
+		Config: map[string]string{"identity": "{source: authority}", "buckets_on_demand": "{enabled: true}", "buckets": "{" + others + "}"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := g.CLI(t, "certs", "entries", "add", "spiffe://"+gate.TrustDomain+"/writer", "--uid", fmt.Sprint(os.Getuid())); r.Code != 0 {
+		t.Fatal(r.Stderr)
+	}
+	again := func(buckets string, env ...string) (*http.Client, error) {
+		g.Kill()
+		if err := g.Restart(t, func(o *gate.Options) { o.Env, o.Config["buckets"] = env, "{"+buckets+"}" }); err != nil {
+			return nil, err
+		}
+		return issued(t, g)
+	}
+	do := func(c *http.Client, method string, body []byte, status int) {
+		t.Helper()
+		if a, err := g.Try(c, method, "/fresh/k", bytes.NewReader(body), int64(len(body)), nil); err != nil || a.Status != status {
+			t.Fatalf("%s: %d %s, %v", method, a.Status, a.Body, err)
+		}
+	}
+	rotates := func(code int, parts ...string) {
+		t.Helper()
+		r := g.CLI(t, "keys", "rotate-kek")
+		for _, p := range parts {
+			if r.Code != code || !strings.Contains(r.Stdout+r.Stderr, p) {
+				t.Fatalf("rotate-kek: exit code %d: %s%s, want %d and %q", r.Code, r.Stdout, r.Stderr, code, p)
+			}
+		}
+	}
+	c, err := issued(t, g)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := bucketLife(g, c); err != nil {
+		t.Fatal(err)
+	}
+	rotates(0, "version 1 -> 2, 9 keyring records rewrapped")
+	if _, err := again(others+", fresh: {backend: disk}", "SEALGATE_KILLPOINT=state.bucket.forget.commit:1"); err == nil {
+		t.Fatal("the gateway was not killed")
+	}
+	if c, err = again(others + ", fresh: {backend: disk}"); err != nil {
+		t.Fatal(err)
+	}
+	do(c, http.MethodPut, []byte("something"), http.StatusOK)
+	if _, err = again(others); err != nil {
+		t.Fatal(err)
+	}
+	rotates(1, "keyring fresh/: ", `bucket "fresh" holds keyring records and is not in the configuration; put it back there, then repeat`)
+	if c, err = again(others + ", fresh: {backend: disk}"); err != nil {
+		t.Fatal(err)
+	}
+	do(c, http.MethodGet, nil, http.StatusOK)
+	rotates(0, "version 2 -> 3, 9 keyring records rewrapped")
+	verify(t, g)
 }

@@ -264,6 +264,7 @@ var apart = map[string]bool{
 	"state.upload.thaw.commit":    true,
 	"state.bucket.make.commit":    true,
 	"state.bucket.state.commit":   true,
+	"state.bucket.forget.commit":  true,
 	"audit/segment-cut":           true, "state.instance.beat.commit": true,
 	"pemfile.sync-file": true, "pemfile.sync-generation": true, "pemfile.link-name": true, "pemfile.switch": true, "pemfile.sync-dir": true,
 }

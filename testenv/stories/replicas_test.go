@@ -241,6 +241,9 @@ func (p *pair) newBucket() {
 	})
 	p.must(http.StatusNoContent, 1, http.MethodDelete, name+"/a", nil)
 	p.must(http.StatusNoContent, 1, http.MethodDelete, name, nil)
+	if r := p.gates[0].CLI(t, "keys", "rotate-kek"); r.Code != 0 { // also before it has noticed
+		t.Errorf("rotating after the bucket was removed through the other replica: %s", r.Stderr)
+	}
 	eventually(t, "the bucket is gone for the first one too", func() error {
 		if a := p.do(0, http.MethodGet, name+"?list-type=2", nil, nil); a.Status != http.StatusNotFound {
 			return fmt.Errorf("%d %s", a.Status, a.Body)
