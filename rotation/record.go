@@ -84,6 +84,7 @@ func (k *Keyrings) noteRecord(ctx context.Context, home string, r sealed) error 
 	return k.proveBytes(ctx, r, r.bytes)
 }
 
+// proveBytes opens an encoded record with the KEK, to the key of its check value.
 func (k *Keyrings) proveBytes(ctx context.Context, r sealed, b []byte) error {
 	back, err := envelope.DecodeRecord(b)
 	if err != nil {
