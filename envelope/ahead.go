@@ -18,8 +18,8 @@ const (
 // batch is what is written at once.
 type batch struct {
 	buf *buffer
-	n   int
-	err error // stands behind the n bytes
+	out []byte // in buf
+	err error  // stands behind out
 	// panicked is what making it ended with, nil if it did not panic.
 	panicked any
 	made     chan struct{} // of a lot: closed when all of this is there
@@ -108,7 +108,9 @@ func (a *ahead) next(pieces int) *batch {
 func (p *pump) make(pieces int) (b *batch) {
 	b = &batch{buf: getBuffer(int64(pieces * p.unit))}
 	defer func() { b.panicked = recover() }() // to go on where the stream is written
-	b.n, b.err = p.gather(b.buf.b[:pieces*p.unit])
+	to := b.buf.b[:pieces*p.unit]
+	n, err := p.gather(to)
+	b.out, b.err = to[:n], err
 	return b
 }
 
@@ -120,10 +122,10 @@ func (b *batch) write(w io.Writer) (int, error) {
 	if b.panicked != nil {
 		panic(b.panicked)
 	}
-	if b.n == 0 {
+	if len(b.out) == 0 {
 		return 0, b.err
 	}
-	n, err := w.Write(b.buf.b[:b.n])
+	n, err := w.Write(b.out)
 	if err != nil {
 		return n, err
 	}

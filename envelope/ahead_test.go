@@ -116,3 +116,21 @@ func TestAheadFaultIsFinal(t *testing.T) {
 		}
 	}
 }
+
+// A writer that fails, at the first piece or later, is the end of the stream: what
+// comes behind the gap is nobody's.
+func TestAheadWriterFaultIsFinal(t *testing.T) {
+	t.Parallel()
+	plain := noise(60 * SegmentSize)
+	full := errors.New("full")
+	for _, writes := range []int{0, 1, 3} {
+		o, stored := sealedObject(t, plain)
+		r := o.OpenAll(bytes.NewReader(stored), int64(len(stored)))
+		if _, err := r.WriteTo(&stuck{writes, full}); !errors.Is(err, full) {
+			t.Fatalf("after %d writes: %v", writes, err)
+		}
+		if n, err := r.Read(make([]byte, 4*SegmentSize)); n > 0 || !errors.Is(err, full) {
+			t.Errorf("after %d writes: %d bytes and %v", writes, n, err)
+		}
+	}
+}

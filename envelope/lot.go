@@ -48,6 +48,5 @@ func (b *batch) make(from *buffer, work func([]byte) ([]byte, error)) {
 	defer lots.Add(-1)
 	defer from.put()
 	defer func() { b.panicked = recover() }() // to go on where the stream is written
-	piece, err := work(b.buf.b[:0])
-	b.n, b.err = len(piece), err
+	b.out, b.err = work(b.buf.b[:0])
 }

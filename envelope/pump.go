@@ -109,10 +109,10 @@ func (p *pump) WriteTo(w io.Writer) (int64, error) {
 	if err == io.EOF { //nolint:errorlint // Read returns io.EOF itself
 		return int64(n), nil
 	}
-	if err != nil {
-		return int64(n), err
+	rest := int64(0)
+	if err == nil {
+		rest, err = p.writeAhead(w)
 	}
-	rest, err := p.writeAhead(w)
 	if err != nil {
 		p.fail(err)
 	}
@@ -127,9 +127,14 @@ func (p *pump) fail(err error) {
 	p.out, p.err = nil, err
 }
 
-// gather reads until b is full, the stream ends or the pump is stopped.
+// gather reads until b has no room for another piece, the stream ends or the pump is
+// stopped. A piece that does not begin or end with b would be copied, and so would
+// be one of every batch behind it.
 func (p *pump) gather(b []byte) (n int, err error) {
 	for n < len(b) && err == nil && !p.stopped() {
+		if n > 0 && len(p.out) == 0 && len(b)-n < p.unit {
+			break
+		}
 		var got int
 		got, err = p.Read(b[n:])
 		n += got

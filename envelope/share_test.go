@@ -109,6 +109,35 @@ func TestLots(t *testing.T) {
 	}
 }
 
+// TestLotsOfRange: a range that begins within a segment has lots as one that does not.
+func TestLotsOfRange(t *testing.T) {
+	onFourProcs(t)
+	plain := noise(40 * SegmentSize)
+	o, stored := sealedObject(t, plain)
+	for _, off := range []int64{0, 1, 4711, SegmentSize - 1, SegmentSize} {
+		n := int64(len(plain)) - off - 100
+		cipherOff, cipherLen, err := o.Plan(off, n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := o.OpenRange(bytes.NewReader(stored[cipherOff:][:cipherLen]), off, n)
+		var got bytes.Buffer
+		for _, pieces := range []int{1, 2} {
+			if _, err := r.make(pieces).write(&got); err != nil {
+				t.Fatal(err)
+			}
+		}
+		b := r.lot(aheadPieces)
+		if b == nil {
+			t.Errorf("from %d on: no lot", off)
+			continue
+		}
+		if _, err := b.write(&got); err != nil || !bytes.Equal(got.Bytes(), plain[off:][:got.Len()]) {
+			t.Errorf("from %d on: other bytes, error %v", off, err)
+		}
+	}
+}
+
 // TestLotsAtOnce: while one is in work, another is, and what comes out is in order.
 func TestLotsAtOnce(t *testing.T) {
 	onFourProcs(t)

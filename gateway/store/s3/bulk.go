@@ -12,7 +12,7 @@ import (
 
 // bulkSize is what is written to the backend at once, in bytes: one chunk, and
 // what frames it. net/http would take 32 KiB: eight times the calls.
-const bulkSize = chunkSize + len("40070\r\n"+chunkEnd)
+const bulkSize = chunkSize + len("40080\r\n"+chunkEnd)
 
 var bulks = sync.Pool{New: func() any { return new([bulkSize]byte) }}
 

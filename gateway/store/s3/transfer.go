@@ -74,7 +74,7 @@ func busy(err error) bool {
 
 // chunkSize is how much of a body is framed at once, in bytes: four sealed
 // segments (FORMAT.md §8), so that they are sealed where they are written from.
-const chunkSize = 4 * (64<<10 + 28)
+const chunkSize = 4 * (64<<10 + 32)
 
 const chunkEnd = "\r\n"
 
