@@ -38,6 +38,7 @@ type call struct {
 	framed bool // stream is the frames of a body of that size
 	again  bool // a small stream is sent from memory, and again if the backend says that it is busy
 	part   bool // to send it twice is to send it once
+	summed bool // also a part has a checksum
 }
 
 // ask makes the call once and decodes its answer into one, if that is not nil.
@@ -55,7 +56,7 @@ func (s *Store) exchange(ctx context.Context, c call, answer any) (http.Header, 
 	}
 	defer func() { _ = resp.Body.Close() }() // only read from
 	if answer == nil {
-		return resp.Header, s.wordless(resp, c.method)
+		return resp.Header, c.wordless(resp, s.c.Timeout)
 	}
 	if err := xml.NewDecoder(resp.Body).Decode(answer); err != nil {
 		return nil, fmt.Errorf("decoding an answer: %w", err)
@@ -70,11 +71,11 @@ const maxWords = 4 << 10
 // has a body all the same is none: S3 itself, and what speaks like it, finds out
 // late at times and sends an error behind a 200. Nothing in it is believed, "no
 // such key" neither, which callers of a deletion take for its success: what was
-// done is open. So it is when the body breaks off, but for a write: the tag of what
-// it wrote is there already.
-func (s *Store) wordless(resp *http.Response, method string) error {
+// done is open. So it is when the body breaks off, but for an object or a part: the
+// tag of what was written is there already.
+func (c call) wordless(resp *http.Response, timeout time.Duration) error {
 	if resp.ContentLength != 0 {
-		slow := time.AfterFunc(s.c.Timeout, func() { _ = resp.Body.Close() }) // ends the reading
+		slow := time.AfterFunc(timeout, func() { _ = resp.Body.Close() }) // ends the reading
 		defer slow.Stop()
 		words, err := io.ReadAll(io.LimitReader(resp.Body, maxWords)) // to its end, so that the connection can be used again
 		if len(words) > 0 {
@@ -82,14 +83,20 @@ func (s *Store) wordless(resp *http.Response, method string) error {
 			_ = xml.Unmarshal(words, &e) // whatever it is, it is no success
 			return wrongAnswer(fmt.Sprintf("success (status %d) and an error in it (%.60q)", resp.StatusCode, e.Code))
 		}
-		if written := method == http.MethodPut && etagOf(resp.Header) != ""; err != nil && !written {
+		if written := c.writes() && etagOf(resp.Header) != ""; err != nil && !written {
 			return fmt.Errorf("reading an answer: %w", err)
 		}
 	}
-	if method == http.MethodDelete && resp.StatusCode != http.StatusNoContent {
+	// Some servers answer 200 when tags are removed.
+	if c.method == http.MethodDelete && resp.StatusCode != http.StatusNoContent && !c.query.Has("tagging") {
 		return wrongAnswer(fmt.Sprintf("status %d to a deletion", resp.StatusCode))
 	}
 	return nil
+}
+
+// writes reports whether the call is one that makes an object or a part.
+func (c call) writes() bool {
+	return c.method == http.MethodPut && c.key != "" && (c.part || len(c.query) == 0)
 }
 
 // begin makes the call and gives its answer, if that is one of success, with the
@@ -152,9 +159,15 @@ func (c call) describeBody(r *http.Request) {
 	sum := sha256.Sum256(c.body)
 	r.Header.Set(hash, hex.EncodeToString(sum[:]))
 	// Some calls demand a checksum beside the signature. With a part, S3 refuses
-	// any that its upload does not name.
-	if len(c.body) > 0 && !c.again {
+	// most that its upload does not name, so that it has one only where there must be.
+	switch {
+	case len(c.body) == 0:
+	case !c.part:
 		r.Header.Set("X-Amz-Checksum-Sha256", base64.StdEncoding.EncodeToString(sum[:]))
+	case c.summed:
+		h := crc64.make()
+		_, _ = h.Write(c.body) // never fails
+		r.Header.Set(crc64.name, base64.StdEncoding.EncodeToString(h.Sum(nil)))
 	}
 }
 

@@ -31,6 +31,9 @@
 // frames are made here, four sealed segments long: those of the client library
 // copy each byte three times, and have the backend read in small pieces.
 //
+// Where the endpoint refuses a body for want of a checksum, as S3 does in buckets that
+// lock of their own accord, it is sent again with one, and so is all that follows.
+//
 // There is no proxy from the environment, no redirect is followed, and CAFile
 // replaces the authorities of the system.
 //

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/minio/minio-go/v7"
@@ -85,6 +86,7 @@ type Store struct {
 	http     *http.Client
 	endpoint *url.URL
 	c        Config
+	summed   *atomic.Bool // the endpoint demands checksums
 }
 
 var (
@@ -121,7 +123,7 @@ func open(c Config) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{endpoint: u, c: c, http: newHTTPClient(transport)}
+	s := &Store{endpoint: u, c: c, http: newHTTPClient(transport), summed: new(atomic.Bool)}
 	if s.creds, err = credentialsOf(c); err != nil {
 		return nil, err
 	}

@@ -6,9 +6,13 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/pem"
 	"errors"
 	"io"
 	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -171,4 +175,75 @@ func TestSmallBodyThatIsBad(t *testing.T) {
 	if n := f.calls(http.MethodPut); n != 0 {
 		t.Errorf("%d requests, want none", n)
 	}
+}
+
+// A server that demands a checksum with every body gets one, and from then on at
+// once: small and large objects and parts, over TLS, where none of the large ones
+// has one otherwise.
+func TestChecksumDemanded(t *testing.T) {
+	t.Parallel()
+	var refused atomic.Int64
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		has := r.Header.Get("X-Amz-Trailer") != ""
+		for name := range r.Header {
+			has = has || strings.HasPrefix(name, "X-Amz-Checksum-")
+		}
+		if !has {
+			refused.Add(1)
+			w.Header().Set("Connection", "close")
+			w.WriteHeader(http.StatusBadRequest)
+			_, _ = io.WriteString(w, `<Error><Code>InvalidRequest</Code><Message>Content-MD5 OR x-amz-checksum- HTTP header is required`+
+				` for Put Object requests with Object Lock parameters</Message></Error>`)
+			return
+		}
+		if _, err := io.Copy(io.Discard, r.Body); err != nil {
+			t.Error(err)
+		}
+		describeObject(w.Header())
+	}))
+	t.Cleanup(server.Close)
+	for name, write := range map[string]func(*s3.Store, int) error{
+		"object": func(s *s3.Store, size int) error {
+			_, err := s.Put(t.Context(), "k", bytes.NewReader(make([]byte, size)), store.PutOptions{Size: int64(size)})
+			return err
+		},
+		"part": func(s *s3.Store, size int) error {
+			_, err := s.PutPart(t.Context(), "k", "upload", 1, bytes.NewReader(make([]byte, size)), int64(size))
+			return err
+		},
+	} {
+		for _, size := range []int{4, 100 << 10} {
+			s := openTLS(t, server)
+			refused.Store(0)
+			for range 3 {
+				if err := write(s, size); err != nil {
+					t.Errorf("%s of %d bytes: %v", name, size, err)
+				}
+			}
+			want := int64(1)
+			if name == "object" && size == 4 { // has one anyhow
+				want = 0
+			}
+			if refused.Load() != want {
+				t.Errorf("%s of %d bytes: refused %d times, want %d", name, size, refused.Load(), want)
+			}
+		}
+	}
+}
+
+// openTLS opens a store at a server of its own authority.
+func openTLS(t *testing.T, server *httptest.Server) *s3.Store {
+	t.Helper()
+	ca := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s, err := s3.Open(s3.Config{
+		Endpoint: server.URL, Bucket: "bucket", Read: s3.Credentials{AccessKey: "key", SecretKey: "secret"}.Static(),
+		CAFile: ca, Timeout: 10 * time.Second,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
 }

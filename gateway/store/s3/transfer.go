@@ -33,14 +33,27 @@ func (s *Store) transfer(ctx context.Context, c call, body *store.Exact, size in
 	var header http.Header
 	c.size, c.framed = size, c.framed || s.endpoint.Scheme == "http"
 	err := s.send(ctx, body, func(ctx context.Context, body io.Reader) (err error) {
+		c.framed = c.framed || s.summed.Load()
 		c.stream = body
 		if c.framed {
 			c.stream = newFrames(body, size, c.checksum())
 		}
 		header, err = s.exchange(ctx, c, nil)
-		return ofUpload(err)
+		return ofUpload(s.demanded(c.framed, err))
 	})
 	return header, err
+}
+
+// demanded makes the refusal of a body without a checksum one that is tried again,
+// with a checksum from now on. S3 demands one in a bucket that locks what is
+// written of its own accord, and beside a lock of its upload.
+func (s *Store) demanded(summed bool, err error) error { //nolint:revive // a fact, not a mode
+	e, ok := errors.AsType[minio.ErrorResponse](err)
+	if summed || !ok || e.Code != "InvalidRequest" || !strings.Contains(strings.ToLower(e.Message), "checksum") {
+		return err
+	}
+	s.summed.Store(true)
+	return wrongAnswer("the demand for a checksum")
 }
 
 // sendSmall reads the whole body before the backend hears of it. It is sent again
@@ -57,7 +70,11 @@ func (s *Store) sendSmall(ctx context.Context, c call, body *store.Exact, size i
 	}
 	var header http.Header
 	err := within(ctx, s.c.Timeout, func(ctx context.Context) (err error) {
+		c.summed = s.summed.Load()
 		header, err = s.exchange(ctx, c, nil)
+		if c.part {
+			err = s.demanded(c.summed, err)
+		}
 		if err != nil && !c.part && !busy(err) {
 			return final{err}
 		}
