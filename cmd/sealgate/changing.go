@@ -18,16 +18,17 @@ import (
 // change is the making or the removing of one bucket, under way in this process.
 // Its name is what is locked while it asks the backend, and mu is not: of one
 // bucket there is one change at a time, and a backend that takes its time keeps
-// nobody else waiting, neither a reload nor who makes another bucket. mu is held
-// where what is in force is read or swapped, without a word to the network.
+// nobody else waiting, neither a reload nor who makes another bucket. Changes of
+// buckets hold mu where what is in force is read or swapped, without a word to the
+// network; a reload and a rotation hold it from their first look to their end, and
+// what they ask of database and buckets meanwhile has bounds of its own.
 type change struct {
 	cfg    *config.Config   // in force when it began; what it uses of that only a restart changes
 	bucket state.MadeBucket // no name before it is known
 	system store.Store      // of the system's bucket
 	old    store.Store      // of the bucket itself, nil where it is not in force
 
-	inForce bool          // put in force, whatever the database says yet; guarded by mu
-	done    chan struct{} // closed at its end
+	done chan struct{} // closed at its end
 }
 
 // claim waits for its turn to change the bucket; release ends it.
@@ -104,19 +105,6 @@ func (s *system) hold(c *change, b state.MadeBucket) {
 	c.bucket, c.old = b, s.stores[b.Name]
 }
 
-// toServe gives the buckets on demand that are to be in force: those that the
-// database calls ready, and those that are in force while it is on its way to say
-// so. The caller has mu.
-func (s *system) toServe(ctx context.Context) ([]state.MadeBucket, error) {
-	made, err := s.madeBuckets(ctx)
-	if err != nil {
-		return nil, err
-	}
-	early := maps.Clone(s.changing)
-	maps.DeleteFunc(early, func(_ string, c *change) bool { return !c.inForce })
-	return withChanging(made, early), nil
-}
-
 // withChanging is made with what is being changed besides.
 func withChanging(made []state.MadeBucket, changing map[string]*change) []state.MadeBucket {
 	out := slices.Clone(made)
@@ -130,9 +118,10 @@ func withChanging(made []state.MadeBucket, changing map[string]*change) []state.
 }
 
 // bring opens the bucket of a change, and its keyring, which is made where it is
-// not there, and puts both in force. It asks the bucket itself, and no other but
-// the system's.
-func (s *system) bring(ctx context.Context, c *change) error {
+// not there, notes that it is ready, and puts both in force: what clients write to a
+// bucket that the database does not call ready would be out of their reach after the
+// next reload. It asks the bucket itself, and no other but the system's.
+func (s *system) bring(ctx context.Context, c *change, from string) error {
 	b := c.bucket
 	bare := *c.cfg
 	bare.Buckets = nil
@@ -150,11 +139,14 @@ func (s *system) bring(ctx context.Context, c *change) error {
 	if err == nil {
 		keys, err = rings.Load(ctx)
 	}
+	if err == nil && from != state.BucketReady {
+		err = s.note(ctx, c, from, state.BucketReady)
+	}
 	if err == nil {
 		err = s.serve(c, o, keys)
 	}
-	if err != nil && o.end != nil {
-		err = errors.Join(err, o.end())
+	if err != nil {
+		err = errors.Join(err, o.close())
 	}
 	return err
 }
@@ -170,7 +162,7 @@ func (s *system) serve(c *change, o opened, keys *rotation.Set) error {
 		return err
 	}
 	s.closeLater(b.Name, o)
-	c.inForce, c.old = true, o.store
+	c.old = o.store
 	return nil
 }
 
@@ -182,7 +174,6 @@ func (s *system) unserve(c *change) error {
 	stores, caps := maps.Clone(s.stores), maps.Clone(s.caps)
 	delete(stores, name)
 	delete(caps, name)
-	c.inForce = false
 	return s.swap(without(s.made, name), stores, caps, nil, name)
 }
 

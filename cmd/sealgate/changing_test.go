@@ -87,36 +87,80 @@ func TestLockAlone(t *testing.T) {
 	s.mu.Unlock()
 }
 
-// A bucket that was put in force stays there though the database does not call it
-// ready yet, whatever is read again meanwhile; one that is only being made is not
-// served by a reload.
-func TestReloadKeepsWhatWasJustMade(t *testing.T) {
+// What is in force is what the database calls ready, and no more: what is only being
+// made is not served by a reload, nor what is being removed. Both take a place.
+func TestReloadServesWhatIsReady(t *testing.T) {
 	t.Parallel()
 	s, ctx := changingSystem(t), t.Context()
-	for name, to := range map[string]string{"ready": state.BucketReady, "early": "", "making": ""} {
+	for name, states := range map[string][]string{
+		"ready": {state.BucketReady}, "making": nil, "removing": {state.BucketReady, state.BucketRemoving}, "kept": {state.BucketReady, state.BucketRemoving, state.BucketReady},
+	} {
 		if err := s.db.MakeBucket(ctx, state.MadeBucket{Name: name, Backend: "store", KEK: "local"}); err != nil {
 			t.Fatal(err)
-		}
-		if to != "" {
-			if err := s.db.SetBucket(ctx, name, state.BucketMaking, to); err != nil {
-				t.Fatal(err)
-			}
 		}
 		c, err := s.claim(ctx, name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		c.bucket, c.inForce = state.MadeBucket{Name: name}, name != "making"
+		c.bucket = state.MadeBucket{Name: name}
+		from := state.BucketMaking
+		for _, to := range states {
+			if err := s.note(ctx, c, from, to); err != nil {
+				t.Fatal(err)
+			}
+			from = to
+		}
 	}
-	made, err := s.toServe(ctx)
+	made, err := s.madeBuckets(ctx)
 	var names []string
 	for _, b := range made {
 		names = append(names, b.Name)
 	}
-	if slices.Sort(names); err != nil || !slices.Equal(names, []string{"early", "ready"}) {
+	if slices.Sort(names); err != nil || !slices.Equal(names, []string{"kept", "ready"}) {
 		t.Errorf("in force would be %v, %v", names, err)
 	}
-	if all := withChanging(nil, s.changing); len(all) != 3 {
-		t.Errorf("%d buckets take a place, want 3", len(all))
+	if all := withChanging(made, s.changing); len(all) != 4 {
+		t.Errorf("%d buckets take a place, want 4", len(all))
+	}
+}
+
+// Two gateways may take up one removal: who comes second to say that the bucket is
+// gone is told nothing else than the first. One that is in use is not called gone.
+func TestNoteGone(t *testing.T) {
+	t.Parallel()
+	s, ctx := changingSystem(t), t.Context()
+	if err := s.db.MakeBucket(ctx, state.MadeBucket{Name: "b", Backend: "store", KEK: "local"}); err != nil {
+		t.Fatal(err)
+	}
+	c := &change{bucket: state.MadeBucket{Name: "b"}}
+	if err := s.note(ctx, c, state.BucketMaking, state.BucketReady); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.noteGone(ctx, c); !errors.Is(err, state.ErrConflict) {
+		t.Errorf("a bucket in use: %v", err)
+	}
+	if err := s.note(ctx, c, state.BucketReady, state.BucketRemoving); err != nil {
+		t.Fatal(err)
+	}
+	over, cancel := context.WithCancel(ctx)
+	cancel()
+	for range 2 {
+		if err := s.noteGone(over, c); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// What was open of a bucket is closed with what is opened of it later.
+func TestCloseLater(t *testing.T) {
+	t.Parallel()
+	s := &system{storeClosers: map[string]func() error{}}
+	var ended []string
+	for _, name := range []string{"first", "second"} {
+		s.closeLater("b", opened{end: func() error { ended = append(ended, name); return nil }})
+	}
+	s.closeLater("b", opened{})
+	if err := errors.Join(s.closeStore("b"), s.closeStore("b")); err != nil || !slices.Equal(ended, []string{"first", "second"}) {
+		t.Errorf("closed: %v, %v", ended, err)
 	}
 }

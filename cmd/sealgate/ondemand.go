@@ -92,10 +92,7 @@ func (s onDemand) Make(ctx context.Context, name string, o store.BucketOptions) 
 	if err := s.makeBehind(ctx, c, again); err != nil {
 		return err
 	}
-	if err := s.bring(ctx, c); err != nil {
-		return err
-	}
-	return s.db.SetBucket(ctx, name, state.BucketMaking, state.BucketReady)
+	return s.bring(ctx, c, state.BucketMaking)
 }
 
 // makeBehind makes the bucket of the backend. One that is there already is
@@ -130,54 +127,120 @@ func (s onDemand) Remove(ctx context.Context, name string) error {
 		return err
 	}
 	defer s.release(name)
-	made, err := s.madeBuckets(ctx)
+	all, err := s.db.MadeBuckets(ctx)
 	if err != nil {
 		return err
 	}
-	i := slices.IndexFunc(made, func(b state.MadeBucket) bool { return b.Name == name })
+	i := slices.IndexFunc(all, func(b state.MadeBucket) bool {
+		return b.Name == name && (b.State == state.BucketReady || b.State == state.BucketRemoving)
+	})
 	switch {
 	case i < 0 && c.cfg.Bucket(name) != nil:
 		return gateway.ErrConfigured
 	case i < 0:
 		return fmt.Errorf("bucket %s: %w", name, store.ErrNotFound)
+	case all[i].State == state.BucketRemoving:
+		return s.removeAgain(ctx, c, all[i])
 	}
-	if s.hold(c, made[i]); c.old == nil { // another replica has just made it, or it could not be given back
-		if err := s.bring(ctx, c); err != nil {
+	if s.hold(c, all[i]); c.old == nil { // another replica has just made it, or it could not be given back
+		if err := s.bring(ctx, c, state.BucketReady); err != nil {
 			return err
 		}
 	}
 	if err := emptyOfClients(ctx, c.old); err != nil {
 		return err
 	}
-	if err := s.db.SetBucket(ctx, name, state.BucketReady, state.BucketRemoving); err != nil {
-		return err
-	}
-	if err = s.unserve(c); err == nil {
-		err = s.clearAndRemove(ctx, c)
-	}
-	if err != nil { // it is there still: clients have it back
-		return errors.Join(err, s.giveBack(ctx, c))
-	}
-	return s.db.SetBucket(ctx, name, state.BucketRemoving, state.BucketRemoved)
+	return s.remove(ctx, c)
 }
 
-// Bounds of the giving back of a bucket, which begins when its removal may have
-// taken all the time that there was: for its backend, and for the database.
+// remove removes a bucket that is in force.
+func (s *system) remove(ctx context.Context, c *change) error {
+	if err := s.db.SetBucket(ctx, c.bucket.Name, state.BucketReady, state.BucketRemoving); err != nil {
+		return err
+	}
+	err := s.unserve(c)
+	if err == nil {
+		err = s.clearAndRemove(ctx, c)
+	}
+	if err == nil {
+		return s.noteGone(ctx, c)
+	}
+	gone, serr := s.endRemoval(ctx, c)
+	if gone {
+		return serr
+	}
+	return errors.Join(err, serr)
+}
+
+// removeAgain takes up a removal whose end is not known. If the bucket is there
+// still, it is removed as any other.
+func (s *system) removeAgain(ctx context.Context, c *change, b state.MadeBucket) error {
+	if err := s.reserve(c, b); err != nil { // nothing in force has to do with it, and another bucket may lie there
+		return err
+	}
+	if gone, err := s.endRemoval(ctx, c); gone || err != nil {
+		return err
+	}
+	return s.remove(ctx, c)
+}
+
+// Bounds of the end of a removal that met an error, which begins when all the time
+// that there was may be gone: for its backend, and for the database.
 const (
-	backTime = 45 * time.Second
+	endTime  = time.Minute
 	noteTime = 10 * time.Second
 )
 
-// giveBack puts a bucket in force again that could not be removed. If its backend
-// still gives no answer, the next reload does, or who asks again to remove it.
-func (s *system) giveBack(ctx context.Context, c *change) error {
-	ctx = context.WithoutCancel(ctx)
-	slow, cancel := context.WithTimeout(ctx, backTime)
+// endRemoval settles a removal that met an error. The backend may have removed the
+// bucket all the same, its answer lost: then it is gone, and never called ready
+// again. If it is there, clients have it back. A backend that tells neither leaves
+// it out of force, for who asks again to remove it, and for the next start.
+func (s *system) endRemoval(ctx context.Context, c *change) (gone bool, err error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTime)
 	defer cancel()
-	err := s.bring(slow, c)
-	note, cancel := context.WithTimeout(ctx, noteTime)
+	maker, err := openBuckets(c.cfg, c.bucket.Backend)
+	if err != nil {
+		return false, err
+	}
+	closed := s.closeStore(c.bucket.Name) // a directory that is open is not removed
+	to, asked := s.settleRemoved(ctx, c.cfg, maker, c.bucket)
+	if to == state.BucketRemoved {
+		return true, s.noteGone(ctx, c)
+	}
+	err = s.bring(ctx, c, state.BucketRemoving)
+	if err == nil {
+		return false, nil
+	}
+	// That tells nothing: it may have been removed, by another replica too, after it was asked.
+	switch to, again := s.settleRemoved(ctx, c.cfg, maker, c.bucket); to {
+	case state.BucketRemoved:
+		return true, s.noteGone(ctx, c)
+	case state.BucketReady: // the next reload opens it
+		return false, errors.Join(err, s.note(ctx, c, state.BucketRemoving, state.BucketReady))
+	default:
+		return false, errors.Join(closed, asked, err, again)
+	}
+}
+
+// note is SetBucket though the time of the request is over.
+func (s *system) note(ctx context.Context, c *change, from, to string) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteTime)
 	defer cancel()
-	return errors.Join(err, s.db.SetBucket(note, c.bucket.Name, state.BucketRemoving, state.BucketReady))
+	return s.db.SetBucket(ctx, c.bucket.Name, from, to)
+}
+
+// noteGone notes that the bucket of a change is removed. Another replica that took
+// up the same removal may have noted it.
+func (s *system) noteGone(ctx context.Context, c *change) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*noteTime)
+	defer cancel()
+	err := s.note(ctx, c, state.BucketRemoving, state.BucketRemoved)
+	if errors.Is(err, state.ErrConflict) {
+		if noted, berr := s.db.BucketState(ctx, c.bucket.Name); berr == nil && noted == state.BucketRemoved {
+			return nil
+		}
+	}
+	return err
 }
 
 // clearAndRemove removes a bucket that no request reaches any more.

@@ -87,7 +87,7 @@ func (s *system) apply(ctx context.Context) (control.ReloadResult, error) {
 // takeOver puts what was read in force, all at once. A bucket that is no
 // longer named stays open for the requests that still use it.
 func (s *system) takeOver(ctx context.Context, p *policy.Policy, cfg *config.Config) error {
-	made, err := s.toServe(ctx)
+	made, err := s.madeBuckets(ctx)
 	if err != nil {
 		return err
 	}
@@ -99,11 +99,21 @@ func (s *system) takeOver(ctx context.Context, p *policy.Policy, cfg *config.Con
 
 // putInForce is takeOver with these buckets besides those of the
 // configuration.
-func (s *system) putInForce(ctx context.Context, p *policy.Policy, cfg *config.Config, made []state.MadeBucket) error {
+func (s *system) putInForce(ctx context.Context, p *policy.Policy, cfg *config.Config, made []state.MadeBucket) (err error) {
 	whole, err := withMade(cfg, made)
 	if err != nil {
 		return err
 	}
+	fresh := map[string]opened{}
+	defer func() {
+		for name, o := range fresh {
+			if err == nil {
+				s.closeLater(name, o)
+			} else {
+				err = errors.Join(err, o.close())
+			}
+		}
+	}()
 	stores, caps := map[string]store.Store{}, map[string]bool{}
 	for _, b := range whole.Buckets {
 		if st, open := s.stores[b.Name]; open {
@@ -114,8 +124,7 @@ func (s *system) putInForce(ctx context.Context, p *policy.Policy, cfg *config.C
 		if err != nil {
 			return err
 		}
-		stores[b.Name], caps[b.Name] = o.store, o.conditional
-		s.closeLater(b.Name, o)
+		stores[b.Name], caps[b.Name], fresh[b.Name] = o.store, o.conditional, o
 	}
 	rings, err := s.keyrings(ctx, whole, stores)
 	if err != nil {

@@ -69,12 +69,25 @@ type opened struct {
 	end         func() error // nil where nothing has to be closed
 }
 
-// closeLater notes what must be closed of a bucket that is in force. The caller
-// has mu.
-func (s *system) closeLater(bucket string, o opened) {
-	if o.end != nil {
-		s.storeClosers[bucket] = o.end
+func (o opened) close() error {
+	if o.end == nil {
+		return nil
 	}
+	return o.end()
+}
+
+// closeLater notes what must be closed of a bucket that is in force, besides what
+// is open of it from an earlier time: requests may use that still, and a directory
+// of which anything stays open cannot be removed. The caller has mu.
+func (s *system) closeLater(bucket string, o opened) {
+	if o.end == nil {
+		return
+	}
+	if before := s.storeClosers[bucket]; before != nil {
+		s.storeClosers[bucket] = func() error { return errors.Join(before(), o.end()) }
+		return
+	}
+	s.storeClosers[bucket] = o.end
 }
 
 // openBucket opens one bucket and finds out what its storage can do. What fails
@@ -84,10 +97,7 @@ func (s *system) openBucket(ctx context.Context, cfg *config.Config, b config.Bu
 		return opened{}, fail(exitFailed, fmt.Errorf("opening bucket %s: %w", b.Name, err), "")
 	}
 	if err := s.probeBucket(ctx, cfg, b, &o); err != nil {
-		if o.end != nil {
-			err = errors.Join(err, o.end())
-		}
-		return opened{}, err
+		return opened{}, errors.Join(err, o.close())
 	}
 	return o, nil
 }
@@ -96,7 +106,7 @@ func (s *system) probeBucket(ctx context.Context, cfg *config.Config, b config.B
 	if backend := cfg.Backend(b.Backend); backend.Kind == config.BackendS3 && !backend.ConditionalWrites {
 		return nil
 	}
-	caps, err := s.probe(ctx, b.Name, o.store)
+	caps, err := s.probe(ctx, cfg, b.Name, o.store)
 	if err != nil {
 		return fail(exitUnavailable, fmt.Errorf("probing bucket %s: %w", b.Name, err), "")
 	}
@@ -110,9 +120,9 @@ func (s *system) probeBucket(ctx context.Context, cfg *config.Config, b config.B
 
 // probe finds out whether a store honours conditions. It writes, so it is on
 // the record first.
-func (s *system) probe(ctx context.Context, bucket string, st store.Store) (caps store.Capabilities, err error) {
+func (s *system) probe(ctx context.Context, cfg *config.Config, bucket string, st store.Store) (caps store.Capabilities, err error) {
 	pending, err := s.audit.Begin(ctx, audit.Event{
-		Event: "bucket.probe", Actor: s.cfg.GatewayID().String(), ActorType: "system", Action: "probe", Bucket: bucket, Key: ".sealgate/probe/",
+		Event: "bucket.probe", Actor: cfg.GatewayID().String(), ActorType: "system", Action: "probe", Bucket: bucket, Key: ".sealgate/probe/",
 		Decision: "allow", AwaitOutcome: true,
 	})
 	if err != nil {

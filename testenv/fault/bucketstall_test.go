@@ -16,6 +16,7 @@ import (
 
 	"github.com/minio/minio-go/v7"
 
+	"github.com/sealgate/sealgate/gateway/audit"
 	"github.com/sealgate/sealgate/testenv/gate"
 	"github.com/sealgate/sealgate/testenv/servers"
 )
@@ -147,10 +148,8 @@ var stalledSteps = []struct {
 func TestBucketChangeStandsStill(t *testing.T) {
 	t.Parallel()
 	b := newBehindMaking(t, servers.MinIO(t))
-	t.Cleanup(func() { b.settle(t) }) // when the steps are over
 	for i, step := range stalledSteps {
-		t.Run(step.name, func(t *testing.T) {
-			t.Parallel()
+		t.Run(step.name, func(t *testing.T) { // one by one: the gateway waits for its backend half a minute and no longer
 			name, other := fmt.Sprintf("still-%d", i), fmt.Sprintf("other-%d", i)
 			if step.method == http.MethodDelete {
 				b.changed(t, http.MethodPut, name, http.StatusOK)
@@ -190,16 +189,22 @@ func TestBucketChangeStandsStill(t *testing.T) {
 			b.use(t, name)
 		})
 	}
+	b.settle(t)
 }
 
 // changed makes or removes a bucket.
 func (b *behind) changed(t *testing.T, method, bucket string, want int) {
 	t.Helper()
+	b.changedWith(t, method, bucket, want, endedAlike)
+}
+
+func (b *behind) changedWith(t *testing.T, method, bucket string, want int, ended func(gate.Answer, []audit.Record) error) {
+	t.Helper()
 	a, err := b.Try(b.Client(t, "/writer"), method, "/"+bucket, nil, 0, nil)
 	if err != nil || a.Status != want {
 		t.Fatalf("%s %s: got %d %s %v, want %d", method, bucket, a.Status, a.Body, err, want)
 	}
-	b.note(due{name: method + " " + bucket, answer: a, ended: endedAlike})
+	b.note(due{name: method + " " + bucket, answer: a, ended: ended})
 }
 
 // What is made and what is removed take turns: of a bucket that is asked for while
@@ -282,43 +287,4 @@ func TestReloadAgainstTheSamePlace(t *testing.T) {
 		t.Errorf("with the bucket gone: %v", err)
 	}
 	b.use(t, "mine")
-}
-
-// A bucket that could not be removed is there again, with what is in it.
-func TestRemoveThatFails(t *testing.T) {
-	t.Parallel()
-	b := newBehindMaking(t, servers.MinIO(t))
-	b.changed(t, http.MethodPut, "kept", http.StatusOK)
-	for name, f := range map[string]fault{"busy": busy, "error in 200": errorInside, "absent in 200": absentInside, "a page in 200": pageInside, "hangs up": hangUp} {
-		end := b.spoiler.spoil(-1, f, func(r *http.Request) bool { return r.Method == http.MethodDelete && r.URL.Path == "/kept/" })
-		b.changed(t, http.MethodDelete, "kept", http.StatusServiceUnavailable)
-		if end() == 0 {
-			t.Errorf("%s: the fault did not strike", name)
-		}
-		b.use(t, "kept")
-		if err := b.reload(t); err != nil {
-			t.Error(err)
-		}
-		b.use(t, "kept")
-	}
-	b.changed(t, http.MethodDelete, "kept", http.StatusNoContent)
-	b.settle(t)
-}
-
-// A bucket whose making is answered with an error in a success is not made, and can
-// be asked for again.
-func TestMakeThatFails(t *testing.T) {
-	t.Parallel()
-	b := newBehindMaking(t, servers.MinIO(t))
-	for i, f := range []fault{busy, errorInside, absentInside, pageInside, hangUp, lost} {
-		name := fmt.Sprintf("unmade-%d", i)
-		end := b.spoiler.spoil(-1, f, func(r *http.Request) bool { return r.Method == http.MethodPut && r.URL.Path == "/"+name+"/" })
-		b.changed(t, http.MethodPut, name, http.StatusServiceUnavailable)
-		if end() == 0 {
-			t.Error("the fault did not strike")
-		}
-		b.changed(t, http.MethodPut, name, http.StatusOK)
-		b.use(t, name)
-	}
-	b.settle(t)
 }
