@@ -27,7 +27,7 @@ func (k *Keyrings) removed(ctx context.Context, bucket string) (bool, error) {
 	case noted == "":
 		return false, notConfigured(bucket)
 	default:
-		return false, fmt.Errorf("%w: bucket %q was made on demand, is noted as %s and is not open here; repeat, and if it stays so, start this gateway again first",
+		return false, fmt.Errorf("%w: bucket %q was made on demand, is noted as %s and is not open here; repeat; if it stays so, have it made or removed again, or start this gateway again, first",
 			ErrConfig, bucket, noted)
 	}
 }

@@ -4,8 +4,10 @@ package fault
 
 import (
 	"database/sql"
+	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -45,10 +47,10 @@ func TestRemoveThatFails(t *testing.T) {
 func TestRemoveWhoseAnswerIsLost(t *testing.T) {
 	t.Parallel()
 	b := newBehindMaking(t, servers.MinIO(t))
-	remove := func(name string, times, want int) {
+	remove := func(name string, f fault, times, want int) {
 		b.changed(t, http.MethodPut, name, http.StatusOK)
 		b.use(t, name)
-		end := b.spoiler.spoil(times, lost, func(r *http.Request) bool { return r.Method == http.MethodDelete && r.URL.Path == "/"+name+"/" })
+		end := b.spoiler.spoil(times, f, func(r *http.Request) bool { return r.Method == http.MethodDelete && r.URL.Path == "/"+name+"/" })
 		b.changed(t, http.MethodDelete, name, want)
 		if end() == 0 {
 			t.Errorf("%s: the fault did not strike", name)
@@ -57,15 +59,17 @@ func TestRemoveWhoseAnswerIsLost(t *testing.T) {
 			t.Errorf("%s: a reload: %v", name, err)
 		}
 	}
-	remove("once", 1, http.StatusNoContent)
-	remove("always", -1, http.StatusServiceUnavailable)
+	remove("unheard", hangUp, 1, http.StatusNoContent) // it is asked again
+	remove("once", lost, 1, http.StatusNoContent)
+	remove("twice", lost, 2, http.StatusNoContent)
+	remove("always", lost, -1, http.StatusServiceUnavailable)
 	b.changed(t, http.MethodDelete, "always", http.StatusNoContent)
-	remove("restart", -1, http.StatusServiceUnavailable)
+	remove("restart", lost, -1, http.StatusServiceUnavailable)
 	b.Kill()
 	if err := b.Restart(t, nil); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"once", "always", "restart"} {
+	for _, name := range []string{"unheard", "once", "twice", "always", "restart"} {
 		b.changed(t, http.MethodDelete, name, http.StatusNotFound)
 		b.changed(t, http.MethodPut, name, http.StatusOK)
 		b.use(t, name)
@@ -124,6 +128,35 @@ func (b *behind) refuse(t *testing.T, to string) (end func()) {
 	return func() { exec("DROP TRIGGER refused") }
 }
 
+// An object comes into a bucket at the last moment, so that its backend does not remove
+// it, and then lets nobody look whether it is fit for use: a reload finds both.
+func TestRemoveMeetsAnObject(t *testing.T) {
+	t.Parallel()
+	b := newBehindMaking(t, servers.MinIO(t))
+	b.changed(t, http.MethodPut, "late", http.StatusOK)
+	h := b.holdBack(t, func(r *http.Request) bool { return r.Method == http.MethodDelete && r.URL.Path == "/late/" })
+	removal := b.ask(t, http.MethodDelete, "/late")
+	h.reached(t)
+	if _, err := b.server.Client(t).PutObject(t.Context(), "late", "k", strings.NewReader("x"), 1, minio.PutObjectOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	end := b.spoiler.spoil(-1, busy, func(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/late/.sealgate/probe/") })
+	h.letGo()
+	if got := removal.wait(t); got != http.StatusConflict {
+		t.Errorf("got %d %s", got, removal.Body)
+	}
+	b.note(due{name: "removal", answer: removal.Answer, ended: endedAlike})
+	if end() == 0 {
+		t.Error("the fault did not strike")
+	}
+	if err := b.reload(t); err != nil {
+		t.Error(err)
+	}
+	b.use(t, "late")
+	b.changed(t, http.MethodDelete, "late", http.StatusConflict)
+	b.settle(t)
+}
+
 // refusedStep wants the reason on the record.
 func refusedStep(a gate.Answer, ends []audit.Record) error {
 	if slices.ContainsFunc(ends, func(r audit.Record) bool { return r.Status == a.Status && strings.Contains(r.Error, "refused") }) {
@@ -177,4 +210,56 @@ func TestMakeThatFails(t *testing.T) {
 		b.use(t, name)
 	}
 	b.settle(t)
+}
+
+// openBelow gives what a gateway has open below a directory.
+func openBelow(t *testing.T, g *gate.Gate, dir string) (names []string) {
+	t.Helper()
+	fds := fmt.Sprintf("/proc/%d/fd", g.PID())
+	entries, err := os.ReadDir(fds)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		name, err := os.Readlink(filepath.Join(fds, e.Name()))
+		if err == nil && (name == dir || strings.HasPrefix(name, dir+"/")) { // one that was closed meanwhile is none
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// A reload that fails at one bucket has nothing open of another, however often it is
+// tried; one that succeeds opens it once.
+func TestReloadThatFailsLeavesNothingOpen(t *testing.T) {
+	t.Parallel()
+	g := gate.Start(t, gate.Options{Dir: shortDir(t), Policy: bucketPolicy, Config: map[string]string{
+		"buckets": "{datasets: {backend: disk}, models: {backend: disk}}",
+	}})
+	text, err := os.ReadFile(g.ConfigFile())
+	if err != nil {
+		t.Fatal(err)
+	}
+	more := strings.Replace(string(text), "models: {backend: disk}", "models: {backend: disk}, good: {backend: disk}, bad: {backend: disk}", 1)
+	good, bad := filepath.Join(g.Dir, "objects", "good"), filepath.Join(g.Dir, "objects", "bad")
+	if err := errors.Join(os.WriteFile(g.ConfigFile(), []byte(more), 0o600), os.WriteFile(bad, nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if r := g.CLI(t, "config", "reload"); r.Code == 0 || !strings.Contains(r.Stderr, "opening bucket bad") {
+			t.Fatalf("a file in place of a bucket: %d %s", r.Code, r.Stderr)
+		}
+	}
+	if left := openBelow(t, g, good); len(left) > 0 {
+		t.Errorf("open after three reloads that failed: %q", left)
+	}
+	if err := os.Remove(bad); err != nil {
+		t.Fatal(err)
+	}
+	if r := g.CLI(t, "config", "reload"); r.Code != 0 {
+		t.Fatal(r.Stderr)
+	}
+	if len(openBelow(t, g, good)) == 0 {
+		t.Error("the bucket is not open, or this test does not see what is")
+	}
 }
