@@ -79,7 +79,10 @@ func (s onDemand) Make(ctx context.Context, name string, o store.BucketOptions) 
 	if err != nil {
 		return err
 	}
-	again := slices.ContainsFunc(all, func(old state.MadeBucket) bool { return old.Name == name && old.State == state.BucketMaking })
+	before := ""
+	if i := slices.IndexFunc(all, func(old state.MadeBucket) bool { return old.Name == name }); i >= 0 {
+		before = all[i].State
+	}
 	b := state.MadeBucket{Name: name, Backend: c.cfg.OnDemand.Backend, KEK: c.cfg.OnDemand.KEK, ObjectLock: o.ObjectLock, Created: time.Now()}
 	if err := s.reserve(c, b); err != nil {
 		return err
@@ -89,7 +92,7 @@ func (s onDemand) Make(ctx context.Context, name string, o store.BucketOptions) 
 	} else if err != nil {
 		return err
 	}
-	if err := s.makeBehind(ctx, c, again); err != nil {
+	if err := s.makeBehind(ctx, c, before); err != nil {
 		return err
 	}
 	return s.bring(ctx, c, state.BucketMaking)
@@ -98,23 +101,33 @@ func (s onDemand) Make(ctx context.Context, name string, o store.BucketOptions) 
 // makeBehind makes the bucket of the backend. One that is there already is
 // somebody else's and never taken over, but for one whose making failed
 // half-way before.
-func (s *system) makeBehind(ctx context.Context, c *change, again bool) error {
+func (s *system) makeBehind(ctx context.Context, c *change, before string) error {
 	b := c.bucket
 	maker, err := openBuckets(c.cfg, b.Backend)
 	if err != nil {
 		return err
 	}
 	err = maker.MakeBucket(ctx, b.Name, store.BucketOptions{ObjectLock: b.ObjectLock})
-	if errors.Is(err, store.ErrPrecondition) && again {
+	if errors.Is(err, store.ErrPrecondition) && before == state.BucketMaking {
 		to, serr := s.settleMade(ctx, c.cfg, maker, b)
 		if serr != nil || to == state.BucketReady {
 			return serr
 		}
 	}
 	if errors.Is(err, store.ErrPrecondition) || errors.Is(err, store.ErrKey) || errors.Is(err, store.ErrNoLock) {
-		err = errors.Join(err, s.db.SetBucket(ctx, b.Name, state.BucketMaking, state.BucketRemoved))
+		err = errors.Join(err, s.notMade(ctx, b.Name, before))
 	}
 	return err
+}
+
+// notMade notes that a making was refused. Only a bucket that was removed before is
+// noted so again: of another name records of keyrings may lie in a bucket that is
+// out of the configuration, and a rotation must not pass over that.
+func (s *system) notMade(ctx context.Context, name, before string) error {
+	if before == state.BucketRemoved {
+		return s.db.SetBucket(ctx, name, state.BucketMaking, state.BucketRemoved)
+	}
+	return s.db.UnmakeBucket(ctx, name)
 }
 
 // Remove implements gateway.Buckets. It first takes the bucket away from
@@ -158,18 +171,33 @@ func (s *system) remove(ctx context.Context, c *change) error {
 	if err := s.db.SetBucket(ctx, c.bucket.Name, state.BucketReady, state.BucketRemoving); err != nil {
 		return err
 	}
-	err := s.unserve(c)
+	err, asked := s.unserve(c), false
 	if err == nil {
-		err = s.clearAndRemove(ctx, c)
+		asked, err = s.clearAndRemove(ctx, c)
 	}
-	if err == nil {
+	switch {
+	case err == nil:
 		return s.noteGone(ctx, c)
+	case !asked:
+		return errors.Join(err, s.giveBack(ctx, c))
 	}
 	gone, serr := s.endRemoval(ctx, c)
 	if gone {
 		return serr
 	}
 	return errors.Join(err, serr)
+}
+
+// giveBack ends a removal that its backend has not heard of: the bucket is there,
+// and is noted so before anything else. What cannot be opened now, the next reload
+// opens.
+func (s *system) giveBack(ctx context.Context, c *change) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTime)
+	defer cancel()
+	if err := s.note(ctx, c, state.BucketRemoving, state.BucketReady); err != nil {
+		return err
+	}
+	return errors.Join(s.closeStore(c.bucket.Name), s.bring(ctx, c, state.BucketReady))
 }
 
 // removeAgain takes up a removal whose end is not known. If the bucket is there
@@ -243,29 +271,30 @@ func (s *system) noteGone(ctx context.Context, c *change) error {
 	return err
 }
 
-// clearAndRemove removes a bucket that no request reaches any more.
-func (s *system) clearAndRemove(ctx context.Context, c *change) error {
+// clearAndRemove removes a bucket that no request reaches any more, and says whether
+// its backend was asked to.
+func (s *system) clearAndRemove(ctx context.Context, c *change) (asked bool, err error) {
 	b, st := c.bucket, c.old
 	if err := s.gateway.DropUploads(ctx, b.Name, st); err != nil {
-		return err
+		return false, err
 	}
 	if err := emptyOfClients(ctx, st); err != nil {
-		return err
+		return false, err
 	}
 	if err := dropReserved(ctx, st); err != nil {
-		return err
+		return false, err
 	}
 	if err := s.closeStore(b.Name); err != nil {
-		return err
+		return false, err
 	}
 	maker, err := openBuckets(c.cfg, b.Backend)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if err := maker.RemoveBucket(ctx, b.Name); err != nil && !errors.Is(err, store.ErrNotFound) {
-		return err
+		return true, err
 	}
-	return nil
+	return true, nil
 }
 
 // emptyOfClients is store.ErrPrecondition where a key is not the gateway's.
@@ -283,96 +312,6 @@ func emptyOfClients(ctx context.Context, st store.Store) error {
 		}
 	}
 	return nil
-}
-
-// locksAs is store.ErrPrecondition where a bucket locks objects though it should
-// not, or the other way round.
-func locksAs(ctx context.Context, st store.Store, want bool) error {
-	l, ok := st.(store.Locker)
-	if ok {
-		_, err := l.LockRule(ctx)
-		if err != nil && !errors.Is(err, store.ErrNoLock) {
-			return err
-		}
-		ok = err == nil
-	}
-	if ok != want {
-		return fmt.Errorf("the bucket that is there was made otherwise: %w", store.ErrPrecondition)
-	}
-	return nil
-}
-
-// settleBuckets ends at a start what a crash cut off: a bucket that was being
-// made is in use, one that was being removed is gone, or in use again.
-func (s *system) settleBuckets(ctx context.Context) error {
-	all, err := s.db.MadeBuckets(ctx)
-	if err != nil {
-		return err
-	}
-	for _, b := range all {
-		if b.State == state.BucketReady || b.State == state.BucketRemoved || s.cfg.Backend(b.Backend) == nil {
-			continue
-		}
-		maker, err := openBuckets(s.cfg, b.Backend)
-		if err != nil {
-			return err
-		}
-		settle := s.settleRemoved
-		if b.State == state.BucketMaking {
-			settle = s.settleMade
-		}
-		to, err := settle(ctx, s.cfg, maker, b)
-		if err != nil {
-			return fmt.Errorf("bucket %s, at which a stop cut off its %s: %w", b.Name, b.State, err)
-		}
-		if err := s.db.SetBucket(ctx, b.Name, b.State, to); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (s *system) settleRemoved(ctx context.Context, _ *config.Config, maker store.BucketMaker, b state.MadeBucket) (string, error) {
-	switch err := maker.RemoveBucket(ctx, b.Name); {
-	case err == nil, errors.Is(err, store.ErrNotFound):
-		return state.BucketRemoved, nil
-	case errors.Is(err, store.ErrPrecondition):
-		return state.BucketReady, nil
-	default:
-		return "", err
-	}
-}
-
-// settleMade finishes the making. A bucket that holds what no gateway put
-// there, or that does not lock as was asked, is not one that was just made.
-func (s *system) settleMade(ctx context.Context, cfg *config.Config, maker store.BucketMaker, b state.MadeBucket) (_ string, err error) {
-	if err := maker.MakeBucket(ctx, b.Name, store.BucketOptions{ObjectLock: b.ObjectLock}); err == nil {
-		return state.BucketReady, nil
-	} else if !errors.Is(err, store.ErrPrecondition) {
-		return "", err
-	}
-	cfg, err = withMade(cfg, []state.MadeBucket{b})
-	if err != nil {
-		return state.BucketRemoved, nil // the configuration has another bucket in its place: nothing was made
-	}
-	st, closer, err := openStore(cfg, b.Name, s.persist)
-	if err != nil {
-		return "", err
-	}
-	if closer != nil {
-		defer func() { err = errors.Join(err, closer()) }()
-	}
-	err = emptyOfClients(ctx, st)
-	if err == nil {
-		err = locksAs(ctx, st, b.ObjectLock)
-	}
-	switch {
-	case errors.Is(err, store.ErrPrecondition):
-		return state.BucketRemoved, nil
-	case err != nil:
-		return "", err
-	}
-	return state.BucketReady, nil
 }
 
 // bucketMaker is nil where the buckets of the configuration are all there are.

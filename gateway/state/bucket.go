@@ -97,6 +97,15 @@ func (db *DB) ForgetBucket(ctx context.Context, name string) error {
 	})
 }
 
+// UnmakeBucket drops the note of a bucket whose making was refused. It never was
+// one, and is not taken for removed: the name may be that of a bucket which the
+// configuration had and will have again. It is ErrConflict in another state.
+func (db *DB) UnmakeBucket(ctx context.Context, name string) error {
+	return db.change(ctx, "dropping bucket "+name+", which was not made", pointBucketForget, func(ctx context.Context, tx *sql.Tx) error {
+		return changed(tx.ExecContext(ctx, "DELETE FROM buckets WHERE name = $1 AND state = 'making'", name))
+	})
+}
+
 func scanBucket(row scanner) (b MadeBucket, err error) {
 	var lock, created int64
 	err = row.Scan(&b.Name, &b.Backend, &b.KEK, &lock, &b.State, &created)

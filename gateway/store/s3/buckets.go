@@ -79,12 +79,17 @@ func (s *Store) of(bucket string) *Store {
 	return &other
 }
 
-// RemoveBucket implements store.BucketMaker.
+// RemoveBucket implements store.BucketMaker. Only S3's own word says that there is
+// no such bucket: a 404 of something that stands in between must never make a
+// bucket with objects one that was removed.
 func (b Buckets) RemoveBucket(ctx context.Context, name string) error {
 	err := b.ask(ctx, name, func(ctx context.Context) error {
 		err := b.s.of(name).ask(ctx, call{method: http.MethodDelete}, nil)
-		if e, ok := errors.AsType[minio.ErrorResponse](err); ok && e.Code == minio.NoSuchBucket {
+		switch e, ok := errors.AsType[minio.ErrorResponse](err); {
+		case ok && e.Code == minio.NoSuchBucket:
 			return store.ErrNotFound
+		case ok && e.StatusCode == http.StatusNotFound:
+			return wrongAnswer("404 that is not S3's")
 		}
 		return err
 	})

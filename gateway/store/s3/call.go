@@ -177,7 +177,8 @@ func readError(resp *http.Response, key string) error {
 	if err := xml.NewDecoder(resp.Body).Decode(&e); err != nil && !errors.Is(err, io.EOF) {
 		e = minio.ErrorResponse{} // not S3 that answers: the status has to do
 	}
-	if e.StatusCode = resp.StatusCode; e.Code == "" && e.StatusCode == http.StatusNotFound && key == "" {
+	e.StatusCode = resp.StatusCode
+	if e.Code == "" && e.StatusCode == http.StatusNotFound && key == "" && resp.Request.Method != http.MethodDelete {
 		e.Code = "NoSuchBucket" // there is no key that could be absent
 	}
 	return e

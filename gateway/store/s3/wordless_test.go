@@ -150,3 +150,25 @@ func TestSuccessThatIsNotOne(t *testing.T) {
 		t.Errorf("an answer without an end: %v", err)
 	}
 }
+
+// A bucket is gone when S3 says so, and not when something in between says that it
+// knows no such page.
+func TestBucketThatIsNotFound(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string]error{
+		`<Error><Code>NoSuchBucket</Code></Error>`:  store.ErrNotFound,
+		`<Error><Code>NoSuchKey</Code></Error>`:     store.ErrUnavailable,
+		`<Error><Code>SomethingElse</Code></Error>`: store.ErrUnavailable,
+		`<html>default backend - 404</html>`:        store.ErrUnavailable,
+		"404 page not found\n":                      store.ErrUnavailable,
+		"":                                          store.ErrUnavailable,
+	} {
+		_, _, b := wordlessFake(t, false, func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusNotFound)
+			_, _ = io.WriteString(w, body)
+		})
+		if err := b.RemoveBucket(t.Context(), "bucket"); !errors.Is(err, want) {
+			t.Errorf("%q: %v, want %v", body, err, want)
+		}
+	}
+}
